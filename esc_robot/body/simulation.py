@@ -1,0 +1,159 @@
+"""A plain robot that plays trajectories as a JointTrajectoryController does, and counts what went over a limit."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from esc_robot.body.motion import State, Trajectory, evaluate, quintic
+from esc_robot.body.profile import RobotProfile
+from esc_robot.errors import Problem
+
+RATE_HZ = 50
+_SLACK = 1.001      # of a limit: rounding is no violation
+
+
+@dataclass(frozen=True)
+class Violations:
+    """Steps in which a joint was beyond its limit of position, velocity or acceleration."""
+
+    position: int = 0
+    velocity: int = 0
+    acceleration: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.position + self.velocity + self.acceleration
+
+
+class SimulatedRobot:
+    """One robot at rest, stepped with a clock given from outside (seconds, never backwards).
+
+    stuck: a joint that stays where it is whatever is asked; late: seconds a controller waits before it plays. Both are
+    faults to be tested against.
+    """
+
+    def __init__(self, profile: RobotProfile, now: float = 0.0, stuck: str = "", late: float = 0.0):
+        if stuck and stuck not in profile.joints:
+            raise Problem("stuck joint", stuck, f"is not a joint of {profile.name}; name one of its joints")
+        self.profile = profile
+        self.positions = dict(profile.rest)
+        self.velocities = dict.fromkeys(self.positions, 0.0)
+        self.accelerations = dict.fromkeys(self.positions, 0.0)
+        self.violations = Violations()
+        self.refused = 0
+        self._now, self._stuck, self._late = now, stuck, late
+        self._playing: dict[str, list[tuple[float, float, np.ndarray]]] = {}
+
+    @property
+    def state(self) -> State:
+        return State(dict(self.positions), dict(self.velocities))
+
+    @property
+    def moving(self) -> bool:
+        return bool(self._playing)
+
+    def accept(self, controller: str, trajectory: Trajectory, now: float) -> None:
+        """Plays the trajectory from the present state on, in place of what the controller played before.
+
+        Raises Problem (and counts it in ``refused``) for an unknown controller or joint, a missing joint, times that do
+        not increase, a number that is none, wrong lengths, or a position beyond its limit; the old one then goes on.
+        """
+        try:
+            self._check(controller, trajectory)
+        except Problem:
+            self.refused += 1
+            raise
+        self.step(now)
+        names = self.profile.controllers[controller]
+        columns = [trajectory.joints.index(name) for name in names]
+        start, began = self._of(names), now + self._late
+        segments, clock = [], 0.0
+        for point in trajectory.points:
+            end = [np.array(values, dtype=float)[columns] for values in
+                   (point.positions, point.velocities, point.accelerations) if len(values)]
+            segments.append((began + clock, began + point.time, _segment(start, end, point.time - clock)))
+            start, clock = [*end, *(np.zeros(len(names)) for _ in range(3 - len(end)))], point.time
+        self._playing[controller] = segments
+
+    def step(self, now: float) -> None:
+        """Moves on to the time ``now``, in steps of 1/50 s, counting violations in each."""
+        while self._now < now - 1e-9:
+            self._now = min(self._now + 1 / RATE_HZ, now)
+            for controller in list(self._playing):
+                self._move(controller)
+            self._count()
+
+    def _of(self, names: tuple[str, ...]) -> list[np.ndarray]:
+        return [np.array([values[name] for name in names]) for values in (self.positions, self.velocities)] + [
+            np.zeros(len(names))]
+
+    def _move(self, controller: str) -> None:
+        segments = self._playing[controller]
+        began, ends, coefficients = next((part for part in segments if self._now < part[1]), segments[-1])
+        at = min(max(self._now - began, 0.0), ends - began)
+        values = [rows[0] for rows in evaluate(coefficients, [at])]
+        if self._now >= segments[-1][1]:
+            del self._playing[controller]
+            values[1:] = [np.zeros_like(values[0])] * 2
+        for name, position, velocity, acceleration in zip(self.profile.controllers[controller], *values, strict=True):
+            if name != self._stuck:
+                self.positions[name], self.velocities[name] = float(position), float(velocity)
+                self.accelerations[name] = float(acceleration)
+
+    def _count(self) -> None:
+        position = velocity = acceleration = 0
+        for name, joint in self.profile.joints.items():
+            position += not joint.lower - 1e-6 <= self.positions[name] <= joint.upper + 1e-6
+            velocity += abs(self.velocities[name]) > joint.velocity * _SLACK
+            acceleration += abs(self.accelerations[name]) > joint.stop_acceleration * _SLACK
+        old = self.violations
+        self.violations = Violations(old.position + position, old.velocity + velocity, old.acceleration + acceleration)
+
+    def _check(self, controller: str, trajectory: Trajectory) -> None:
+        if controller not in self.profile.controllers:
+            known = ", ".join(self.profile.controllers)
+            raise Problem("controller", controller, f"{self.profile.name} has none of that name; it has {known}")
+        names = self.profile.controllers[controller]
+        for name in trajectory.joints:
+            if name not in names:
+                raise Problem("joint", name, f"is not one of {controller}'s: {', '.join(names)}")
+        if sorted(trajectory.joints) != sorted(names):
+            raise Problem("joints of a trajectory", ", ".join(trajectory.joints),
+                          f"must be each joint of {controller} once: {', '.join(names)}")
+        if not trajectory.points:
+            raise Problem("trajectory", controller, "has no points; send at least one")
+        before = 0.0
+        for point in trajectory.points:
+            self._check_point(trajectory.joints, point)
+            if not before < point.time:
+                raise Problem("time_from_start", point.time, "must be above 0 and increase from point to point")
+            before = point.time
+
+    def _check_point(self, names: tuple[str, ...], point) -> None:
+        for kind, values in (("positions", point.positions), ("velocities", point.velocities),
+                             ("accelerations", point.accelerations)):
+            if len(values) != len(names) and (kind == "positions" or len(values)):
+                raise Problem(kind, list(values), f"must be {len(names)} numbers, one a joint")
+            if not all(map(math.isfinite, values)):
+                raise Problem(kind, list(values), "must be finite numbers")
+        if not math.isfinite(point.time):
+            raise Problem("time_from_start", point.time, "must be a finite number of seconds")
+        for name, at in zip(names, point.positions, strict=True):
+            joint = self.profile.joints[name]
+            if not joint.lower - 1e-6 <= at <= joint.upper + 1e-6:
+                raise Problem(f"position of {name}", round(at, 4),
+                              f"is beyond its limits of {joint.lower:.4f} to {joint.upper:.4f} rad")
+
+
+def _segment(start: list[np.ndarray], end: list[np.ndarray], seconds: float) -> np.ndarray:
+    """Coefficients: quintic where the point has accelerations, cubic where velocities, else linear, as ros2_control."""
+    position, velocity, _ = start
+    if len(end) == 3:
+        return quintic(tuple(start), tuple(end), seconds)
+    way = end[0] - position
+    if len(end) == 2:
+        rise, fall = 3 * way / seconds**2, 2 * way / seconds**3
+        return np.array([position, velocity, rise - (2 * velocity + end[1]) / seconds,
+                         (velocity + end[1]) / seconds**2 - fall])
+    return np.array([position, way / seconds, np.zeros_like(way)])
