@@ -1,0 +1,173 @@
+"""The table of the robot: every topic, node and launch argument.
+
+``launch/*.launch.py`` turn it into launch actions, ``python -m esc_robot`` starts it where there is no ``ros2``,
+``nodes/base.py`` takes the topics' types from it, and the README's tables are printed from it
+(``python -m esc_robot.graph``).
+"""
+
+from dataclasses import dataclass
+
+from esc_robot.errors import Problem
+
+
+@dataclass(frozen=True)
+class Topic:
+    """type: ``package/Message``; depth: how many messages a late reader may lag behind; meaning: its specification."""
+
+    type: str
+    depth: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A process: ``esc_robot.nodes.<name>``. on: the argument that switches it on ("!x": off); empty: it always runs."""
+
+    about: str
+    publishes: tuple[str, ...] = ()
+    subscribes: tuple[str, ...] = ()
+    on: str = ""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A launch argument. sets: the parameters it gives, as "node.parameter"; empty value: the parameters file decides."""
+
+    default: str
+    help: str
+    sets: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+
+
+PARAMETERS = "robot.yaml"
+TRUTH = ("true", "false")
+
+TOPICS = {
+    "/audio/microphone": Topic("std_msgs/Int16MultiArray", 200,
+        "what the ears hear: 16 kHz mono; layout.dim is (samples, n), (rate_hz, 16000)"),
+    "/audio/speaker": Topic("std_msgs/Int16MultiArray", 50,
+        "one sentence as sound; dim (samples, n), (rate_hz, rate), (turn:ID, sentence index); no data and (end:ID): the turn's last"),
+    "/speech/activity": Topic("std_msgs/Bool", 10, "true while the user is heard speaking"),
+    "/speech/text": Topic("diagnostic_msgs/KeyValue", 10, "key: turn id; value: what the user said, final"),
+    "/chat/text": Topic("std_msgs/String", 10, "a typed line; it takes the same way as a spoken one"),
+    "/dialogue/reply": Topic("diagnostic_msgs/KeyValue", 50, "key: turn id; value: one sentence of the reply, as soon as it is written"),
+    "/dialogue/strategy": Topic("diagnostic_msgs/KeyValue", 10, "key: turn id; value: the reply's ExTES strategy, before its first sentence"),
+    "/dialogue/end": Topic("diagnostic_msgs/KeyValue", 10, "key: turn id; value: number of sentences; the reply is written"),
+    "/speech/words": Topic("diagnostic_msgs/DiagnosticArray", 50,
+        "stamp: when the sentence began to sound; hardware_id: turn id; message: sentence index; values: word, \"start end\" in s after the stamp"),
+    "/conversation/event": Topic("diagnostic_msgs/DiagnosticArray", 200,
+        "the timeline of each turn; stamp: when; name: the event; hardware_id: turn id; values: its details"),
+    "/conversation/interrupt": Topic("diagnostic_msgs/KeyValue", 10,
+        "key: turn id (empty: whatever runs); value: why; every stage drops what belongs to that turn"),
+    "/<controller>/joint_trajectory": Topic("trajectory_msgs/JointTrajectory", 10, "a movement, in rad, for each controller of the robot's profile"),
+    "/joint_states": Topic("sensor_msgs/JointState", 10, "50 Hz: positions in rad, velocities in rad/s"),
+    "/diagnostics": Topic("diagnostic_msgs/DiagnosticArray", 50, "1 Hz: how each node is"),
+}
+
+EVENTS = {
+    "user_speaks": "mock audio begins a line; values: said, ends_at (s: when its last sound is played)",
+    "speech_started": "the ears hear the user",
+    "speech_ended": "the ears decided that the user has finished; values: silence (s since the last speech)",
+    "text": "the words of the user are known; values: confidence (0 to 1)",
+    "first_token": "the model has written its first token",
+    "sentence_started": "a sentence begins to sound; values: sentence (index)",
+    "turn_finished": "the last sentence has sounded",
+    "turn_interrupted": "the turn was dropped; values: spoken (sentences that had begun to sound)",
+    "gesture": "a gesture begins; values: name, sentence (index), word (the one its stroke belongs on), stroke_at (s)",
+    "script_finished": "mock audio has played its last line; values: recording (path)",
+}
+
+NODES = {
+    "microphone": Node("sound from a real input device", ("/audio/microphone",), (), on="!mock_audio"),
+    "speech_to_text": Node(
+        "voice activity, end of turn, recognition",
+        ("/speech/activity", "/speech/text"), ("/audio/microphone", "/conversation/event")),
+    "dialogue": Node(
+        "what to say: crisis protocol first, then the model",
+        ("/dialogue/reply", "/dialogue/strategy", "/dialogue/end", "/conversation/interrupt"),
+        ("/speech/text", "/chat/text", "/conversation/event", "/conversation/interrupt")),
+    "text_to_speech": Node(
+        "sentences to sound, and when each word sounds", ("/audio/speaker", "/speech/words"),
+        ("/dialogue/reply", "/dialogue/end", "/conversation/event", "/conversation/interrupt")),
+    "speaker": Node("sound to a real output device", (), ("/audio/speaker", "/conversation/interrupt"), on="!mock_audio"),
+    "gesture": Node(
+        "a gesture that fits the words", ("/<controller>/joint_trajectory",),
+        ("/dialogue/reply", "/dialogue/strategy", "/speech/words", "/conversation/event", "/joint_states")),
+    "mock_robot": Node(
+        "plays trajectories within the robot's limits", ("/joint_states",), ("/<controller>/joint_trajectory",), on="mock_robot"),
+    "mock_audio": Node(
+        "speaks lines or a recording into the microphone in real time and records both sides",
+        ("/audio/microphone",), ("/audio/speaker", "/conversation/event", "/conversation/interrupt", "/diagnostics"), on="mock_audio"),
+    "observer": Node(
+        "prints the conversation live with each turn's latency, writes the run folder, and ends when the script ends", (),
+        ("/speech/text", "/dialogue/reply", "/dialogue/strategy", "/speech/words", "/conversation/event", "/joint_states", "/diagnostics"),
+        on="observe"),
+}
+
+ARGUMENTS = {
+    "robot": Argument("talos", "robot profile: a name under config/robots",
+                      ("gesture.robot", "mock_robot.robot", "observer.robot")),
+    "mock_robot": Argument("false", "true: no robot, a simulated one with the profile's limits", choices=TRUTH),
+    "mock_audio": Argument("false", "true: no sound device, scripted lines as the microphone", choices=TRUTH),
+    "observe": Argument("false", "true: print and record the conversation", choices=TRUTH),
+    "adapter": Argument("", "folder of a PEFT adapter for the dialogue model", ("dialogue.adapter",)),
+    "country": Argument("", "whose crisis line is named: a key of config/care/lines.yaml", ("dialogue.country",)),
+    "microphone": Argument("", "input device, by name or index", ("microphone.device",)),
+    "speaker": Argument("", "output device, by name or index", ("speaker.device",)),
+    "lines": Argument("", "text file with the lines that mock audio speaks, one a line", ("mock_audio.lines",)),
+    "wav": Argument("", "recording of a person (16 kHz mono wave) that mock audio plays instead of lines", ("mock_audio.wav",)),
+    "out": Argument("", "folder for the record of the conversation", ("mock_audio.out", "observer.out")),
+}
+
+#: What each way of starting the robot changes in the arguments' defaults.
+SETUPS = {
+    "robot": {},
+    "sim": {"mock_robot": "true", "mock_audio": "true"},
+    "demo": {"mock_robot": "true", "mock_audio": "true", "observe": "true", "out": "runs/demo"},
+}
+
+
+def settings(setup: str, given: dict[str, str]) -> dict[str, str]:
+    """Every argument's value for a setup. Raises Problem for an unknown setup, argument or choice."""
+    if setup not in SETUPS:
+        raise Problem("setup", setup, f"unknown; choose one of {', '.join(SETUPS)}")
+    for name, value in given.items():
+        if name not in ARGUMENTS:
+            raise Problem("argument", name, f"unknown; there are {', '.join(ARGUMENTS)}")
+        choices = ARGUMENTS[name].choices
+        if choices and value not in choices:
+            raise Problem(f"argument {name}", value, f"must be one of {', '.join(choices)}")
+    return {name: argument.default for name, argument in ARGUMENTS.items()} | SETUPS[setup] | given
+
+
+def switched_on(node: str, values: dict[str, str]) -> bool:
+    """Whether these argument values start this node."""
+    on = NODES[node].on
+    return not on or (values[on.lstrip("!")] == "true") != on.startswith("!")
+
+
+def parameters(node: str, values: dict[str, str]) -> dict[str, str]:
+    """The node's parameters that the arguments give (those left empty are the parameters file's)."""
+    return {target.split(".")[1]: values[name] for name, argument in ARGUMENTS.items() for target in argument.sets
+            if values[name] and target.split(".")[0] == node}
+
+
+def markdown() -> str:
+    """The README's tables of topics, events, nodes and arguments."""
+    who = {topic: ([n for n, node in NODES.items() if topic in node.publishes],
+                   [n for n, node in NODES.items() if topic in node.subscribes]) for topic in TOPICS}
+    who["/diagnostics"] = (["every node"], who["/diagnostics"][1])
+    who["/conversation/event"] = (["every stage"], who["/conversation/event"][1])
+    lines = ["| topic | type | from | to | meaning |", "|---|---|---|---|---|"]
+    lines += [f"| `{name}` | `{topic.type}` | {', '.join(who[name][0]) or 'you'} | {', '.join(who[name][1]) or 'you'} | {topic.meaning} |"
+              for name, topic in TOPICS.items()]
+    lines += ["", "| event | meaning |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in EVENTS.items())]
+    lines += ["", "| node | what it does | runs |", "|---|---|---|"]
+    lines += [f"| `{name}` | {node.about} | {f'`{node.on}`' if node.on else 'always'} |" for name, node in NODES.items()]
+    lines += ["", "| argument | default | meaning |", "|---|---|---|"]
+    lines += [f"| `{name}` | {f'`{argument.default}`' if argument.default else ''} | {argument.help} |" for name, argument in ARGUMENTS.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown())

@@ -1,0 +1,96 @@
+"""What to say: each utterance, spoken or typed, is answered sentence by sentence."""
+
+import itertools
+import queue
+import sys
+import threading
+import time
+
+from diagnostic_msgs.msg import KeyValue
+
+from esc_robot.dialogue.mind import make_mind
+from esc_robot.nodes.base import BadMessage, Node, decode_event, decode_pair, run
+
+
+class Dialogue(Node):
+    """The model writes in a thread of its own; an interruption reaches it within one token."""
+
+    def __init__(self):
+        super().__init__("dialogue")
+        seed = self.parameter("seed", -1, "seed of the model's choices, for repeatable runs; -1: another each time",
+                              -1, 2**31 - 1)
+        self.mind = make_mind(
+            adapter=self.parameter("adapter", "", "folder of a PEFT adapter; empty: the model as it comes"),
+            country=self.parameter("country", "default", "whose crisis line is named: a key of config/care/lines.yaml"),
+            view=self.parameter("view", "stopwords", "how the history is shown to the model"),
+            temperature=self.parameter("temperature", 0.7, "sampling temperature", 0.0, 2.0),
+            top_p=self.parameter("top_p", 0.95, "nucleus sampling", 0.01, 1.0),
+            top_k=self.parameter("top_k", 50, "tokens to choose among", 1, 1000),
+            max_new_tokens=self.parameter("max_new_tokens", 128, "longest reply, in tokens", 8, 1024),
+            threads=self.parameter("threads", 2, "processor threads of the model", 1, 64),
+            seed=None if seed < 0 else seed)
+        self._reply = self.publisher("/dialogue/reply")
+        self._strategy = self.publisher("/dialogue/strategy")
+        self._end = self.publisher("/dialogue/end")
+        self._interrupt = self.publisher("/conversation/interrupt")
+        self._queue: queue.Queue = queue.Queue()
+        self._chat_number = itertools.count(1)
+        self._current = ""      # the turn that is written or still sounds
+        self.listen("/speech/text", self._on_utterance, decode_pair)
+        self.listen("/chat/text", lambda text: self._on_utterance((self._chat_id(), text)), decode_line)
+        self.listen("/conversation/event", self._on_event, decode_event)
+        self.listen("/conversation/interrupt", self._on_interrupt)
+        self._thread = threading.Thread(target=self._answer, daemon=True)
+        self._thread.start()
+        self.ready()
+
+    def _chat_id(self) -> str:
+        return f"chat-{int(time.time())}-{next(self._chat_number)}"
+
+    def _on_utterance(self, pair) -> None:
+        if self._current:       # the user goes on before the robot has finished: what it was saying is dropped
+            self._interrupt.publish(KeyValue(key=self._current, value="the user went on"))
+            self.mind.cancel(self._current)
+        self._queue.put(pair)
+
+    def _on_interrupt(self, message) -> None:
+        if not message.key or message.key == self._current:
+            self.mind.cancel(self._current)
+
+    def _on_event(self, event) -> None:
+        if event.name == "turn_interrupted":
+            self.mind.heard_aloud(event.turn, int(event.values.get("spoken", 0)))
+        if event.name in ("turn_finished", "turn_interrupted") and event.turn == self._current:
+            self._current = ""
+
+    def _answer(self) -> None:
+        while (job := self._queue.get()) is not None:
+            turn, text = job
+            self._current = turn
+            count = 0
+            for sentence in self.mind.respond(turn, text):
+                if count == 0:
+                    self.event("first_token", turn, sentence.first_token)
+                    self._strategy.publish(KeyValue(key=turn, value=sentence.strategy))
+                self._reply.publish(KeyValue(key=turn, value=sentence.text))
+                count += 1
+            self._end.publish(KeyValue(key=turn, value=str(count)))
+
+    def close(self) -> None:
+        self.mind.cancel(self._current)
+        self._queue.put(None)
+        self._thread.join(timeout=3)
+
+
+def decode_line(message) -> str:
+    if not message.data.strip():
+        raise BadMessage("the line is empty")
+    return message.data
+
+
+def main() -> int:
+    return run(Dialogue)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Sound to a real output device, and the moments at which each sentence begins and each turn ends."""
+
+import sys
+import time
+
+import numpy as np
+
+from esc_robot.audio.devices import open_output
+from esc_robot.audio.playback import Playback
+from esc_robot.nodes.base import Node, Sound, decode_sound, run
+
+RATE = 24000
+
+
+class Speaker(Node):
+    """The device's own thread pulls the samples; events are stamped with the time at which they leave the device."""
+
+    def __init__(self):
+        super().__init__("speaker")
+        device = self.parameter("device", "", "output device, by name, part of a name, or index; empty: the system's")
+        self.playback = Playback(RATE)
+        self._output = open_output(device, RATE, self._pull)
+        self.listen("/audio/speaker", self._on_sound, decode_sound)
+        self.listen("/conversation/interrupt", lambda message: self.playback.interrupt(message.key))
+        self.ready()
+
+    def _on_sound(self, sound: Sound) -> None:
+        if sound.last:
+            self.playback.end(sound.turn)
+        else:
+            self.playback.push(sound.turn, sound.sentence, sound.pcm, sound.rate)
+
+    def _pull(self, samples: int) -> np.ndarray:
+        pcm, events = self.playback.pull(samples)
+        for event in events:
+            stamp = time.time() + self._output.latency + event.offset / RATE
+            self.event(event.name, event.turn, stamp, **event.values)
+        self.figures = {"underruns": self._output.underruns}
+        return pcm
+
+    def close(self) -> None:
+        self._output.close()
+
+
+def main() -> int:
+    return run(Speaker)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Sentences to sound, one after the other, each as soon as it is there; and when each word sounds."""
+
+import queue
+import sys
+import threading
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from esc_robot.nodes.base import Node, Sound, decode_event, decode_pair, encode_sound, run, stamped
+from esc_robot.speaking.voice import VOICES, Word, make_voice
+
+
+class TextToSpeech(Node):
+    """Synthesis runs in a thread of its own, so that an interruption is heard while a sentence is made."""
+
+    def __init__(self):
+        super().__init__("text_to_speech")
+        self.voice = make_voice(
+            self.parameter("voice", "hibari", "synthesiser", choices=VOICES),
+            self.parameter("rate", 0.92, "speaking rate, a factor of the voice's own", 0.5, 2.0),
+            self.parameter("pitch", 0.94, "pitch, a factor of the voice's own", 0.7, 1.4))
+        self._sound = self.publisher("/audio/speaker")
+        self._word_times = self.publisher("/speech/words")
+        self._queue: queue.Queue = queue.Queue()
+        self._words: dict[tuple[str, int], tuple[Word, ...]] = {}
+        self._sentences: dict[str, int] = {}
+        self._interrupted: set[str] = set()
+        self.listen("/dialogue/reply", self._on_reply, decode_pair)
+        self.listen("/dialogue/end", lambda pair: self._queue.put((pair[0], None, 0)), decode_pair)
+        self.listen("/conversation/event", self._on_event, decode_event)
+        self.listen("/conversation/interrupt", self._on_interrupt)
+        self._thread = threading.Thread(target=self._synthesise, daemon=True)
+        self._thread.start()
+        self.ready()
+
+    def _on_reply(self, pair) -> None:
+        turn, sentence = pair
+        index = self._sentences.get(turn, 0)
+        self._sentences[turn] = index + 1
+        self._queue.put((turn, sentence, index))
+
+    def _on_interrupt(self, message) -> None:
+        self._interrupted |= {message.key} if message.key else set(self._sentences)
+
+    def _synthesise(self) -> None:
+        while (job := self._queue.get()) is not None:
+            turn, sentence, index = job
+            if turn in self._interrupted:
+                continue
+            if sentence is None:
+                self._sound.publish(encode_sound(Sound(np.zeros(0, np.int16), 16000, turn, last=True)))
+                continue
+            speech = self.voice.speak(sentence)
+            # Kept before the sound is sent: it may begin to play before this thread comes to run again.
+            self._words[turn, index] = speech.words
+            if turn not in self._interrupted and len(speech.pcm):
+                self._sound.publish(encode_sound(Sound(speech.pcm, speech.rate, turn, index)))
+
+    def _on_event(self, event) -> None:
+        if event.name == "sentence_started":
+            index = int(event.values.get("sentence", 0))
+            status = DiagnosticStatus(name="words", hardware_id=event.turn, message=str(index))
+            status.values = [KeyValue(key=word.text, value=f"{word.start:.3f} {word.end:.3f}")
+                             for word in self._words.pop((event.turn, index), ())]
+            self._word_times.publish(stamped(event.stamp, status))
+        elif event.name in ("turn_finished", "turn_interrupted"):
+            self._sentences.pop(event.turn, None)
+            self._interrupted.discard(event.turn)
+            self._words = {key: words for key, words in self._words.items() if key[0] != event.turn}
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join(timeout=2)
+
+
+def main() -> int:
+    return run(TextToSpeech)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
