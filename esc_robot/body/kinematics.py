@@ -22,7 +22,8 @@ class Arm:
     frames: [n, 4, 4], each joint's frame in the frame of the joint before it at angle zero (the first in the torso's).
     axes: [n, 3] unit vectors in the joints' own frames. lower, upper: [n] rad. pace: [n], how much slower than the
     arm's quickest joint each one is (1 = as quick).
-    shoulder, elbow, wrist: indices of the joints whose origins end the upper arm and the forearm.
+    shoulder, elbow, wrist: indices of the joints that end the upper arm and the forearm; centre: the middle of the
+    limb in the frames of these three, metres.
     palm: unit vector, hand: point in metres, both in the frame of the last joint.
     """
 
@@ -35,6 +36,7 @@ class Arm:
     shoulder: int
     elbow: int
     wrist: int
+    centre: np.ndarray
     palm: np.ndarray
     hand: np.ndarray
 
@@ -44,7 +46,7 @@ class Arm:
         origins = []
         for index in range(len(self.joints)):
             pose = pose @ self.frames[index] @ _rotations(self.axes[index], angles[:, index])
-            origins.append(pose[:, :3, 3])
+            origins.append(pose[:, :3, 3] + pose[:, :3, :3] @ self.centre)
         upper_arm = origins[self.elbow] - origins[self.shoulder]
         forearm = origins[self.wrist] - origins[self.elbow]
         return {

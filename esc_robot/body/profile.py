@@ -234,7 +234,8 @@ def _arm(name: str, entry: dict, model: dict, joints: dict[str, Joint]) -> Arm:
     upper = np.array([joints[joint].upper - MARGIN for joint in names])
     shoulder, elbow, wrist = (names.index(entry[part]) for part in ("shoulder", "elbow", "wrist"))
     return Arm(names, np.array(frames), np.array(axes), lower, upper, speeds.max() / speeds, shoulder, elbow, wrist,
-               palm / np.linalg.norm(palm), np.array(entry["hand"], dtype=float))
+               np.array(entry.get("centre", (0, 0, 0)), dtype=float), palm / np.linalg.norm(palm),
+               np.array(entry["hand"], dtype=float))
 
 
 def _chain(model: dict, names: tuple[str, ...]) -> tuple[list, list]:
