@@ -8,12 +8,12 @@ import numpy as np
 
 from esc_robot.audio.wavefile import read_wav
 from esc_robot.errors import Problem
+from esc_robot.listening.endpointing import Ended, Endpointer, EndpointerParameters
+from esc_robot.listening.vad import SileroVad
 from esc_robot.speaking.flite import flite_line
 
 #: The microphone's rate, Hz.
 RATE = 16000
-#: Samples that the ears are given at a time.
-FRAME = 320
 #: Between two utterances of a recording: a shorter pause belongs to the utterance.
 PAUSE_IN_RECORDING_S = 1.5
 #: |sample| below this (-50 dBFS) at the end of a line is silence.
@@ -49,13 +49,9 @@ def spoken_lines(path: Path, voice: str) -> list[Line]:
 
 def recorded_lines(path: Path) -> list[Line]:
     """The utterances of a recording, split where the person pauses. Raises Problem for an unfit or a silent file."""
-    from esc_robot.listening.endpointing import Endpointer, Endpointing, SpeechEnded
-    from esc_robot.listening.vad import SileroVad
     pcm = np.concatenate([read_wav(path), np.zeros(int((PAUSE_IN_RECORDING_S + 1) * RATE), np.int16)])
-    vad, endpointer = SileroVad(), Endpointer(Endpointing(silence=PAUSE_IN_RECORDING_S))
-    frames = np.array_split(pcm, len(pcm) // FRAME)
-    lines = [Line("", event.pcm) for frame in frames for event in endpointer.feed(frame, vad.feed(frame))
-             if isinstance(event, SpeechEnded)]
+    events = Endpointer(EndpointerParameters(silence=PAUSE_IN_RECORDING_S)).feed(SileroVad().feed(pcm))
+    lines = [Line("", event.pcm) for event in events if isinstance(event, Ended)]
     if not lines:
         raise Problem("recording", path, "nobody is heard speaking in it; give a louder recording of a person")
     return lines

@@ -1,0 +1,124 @@
+"""Sound devices through PortAudio: opened by name or index, at the rate the robot wants or the device's own."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from esc_robot.audio.resample import StreamResampler
+from esc_robot.errors import Problem
+
+BLOCK_S = 0.02
+
+
+class SoundDevice:
+    """An open stream. name, rate (Hz, the device's), latency (seconds), faults (over- or under-runs so far)."""
+
+    def __init__(self, name: str, rate: int):
+        self.name, self.rate, self.faults = name, rate, 0
+        self._stream = None
+
+    @property
+    def latency(self) -> float:
+        return self._stream.latency
+
+    @property
+    def active(self) -> bool:
+        """False once the device has gone."""
+        return self._stream.active
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def open_input(device: str | int, rate: int, on_pcm: Callable[[np.ndarray], None]) -> SoundDevice:
+    """Start listening; on_pcm(int16 [n] at `rate`) is called about every 20 ms from the device's own thread.
+
+    device: index, part of a name, or "" for the system's default. Raises Problem when it cannot be opened.
+    """
+    sounddevice, info, native, channels = _choose("input", device, rate)
+    opened = SoundDevice(info["name"], native)
+    resampler = StreamResampler(native, rate)
+
+    def callback(sound, _samples, _time, status):
+        opened.faults += status.input_overflow
+        on_pcm(resampler.feed(_mono(sound)))
+
+    return _start(sounddevice.InputStream, "input", info, channels, opened, callback)
+
+
+def open_output(device: str | int, rate: int, pull: Callable[[int], np.ndarray]) -> SoundDevice:
+    """Start speaking; pull(n) -> int16 [n] at `rate` is called about every 20 ms from the device's own thread.
+
+    device: index, part of a name, or "" for the system's default. Raises Problem when it cannot be opened.
+    """
+    sounddevice, info, native, channels = _choose("output", device, rate)
+    opened = SoundDevice(info["name"], native)
+    resampler = StreamResampler(rate, native)
+    waiting = np.zeros(0, np.int16)
+
+    def callback(sound, samples, _time, status):
+        nonlocal waiting
+        opened.faults += status.output_underflow
+        while len(waiting) < samples:
+            pulled = pull(math.ceil((samples - len(waiting)) * rate / native))
+            waiting = np.concatenate([waiting, resampler.feed(pulled)])
+        sound[:] = waiting[:samples, np.newaxis]
+        waiting = waiting[samples:]
+
+    return _start(sounddevice.OutputStream, "output", info, channels, opened, callback)
+
+
+def list_devices() -> list[str]:
+    """One line a device: index, name, channels in and out, its own rate."""
+    return [f"{info['index']} {info['name']} ({info['max_input_channels']} in, {info['max_output_channels']} out, "
+            f"{info['default_samplerate']:.0f} Hz)" for info in _sounddevice().query_devices()]
+
+
+def _sounddevice():
+    """The module; it looks for PortAudio when it is imported, which must not stop a robot that uses no device."""
+    try:
+        import sounddevice
+    except OSError:
+        raise Problem("sound library", "PortAudio", "not found; install it with: apt install libportaudio2") from None
+    return sounddevice
+
+
+def _choose(kind: str, device: str | int, rate: int) -> tuple:
+    """The module, the device's description, and the rate and channels it takes, the wanted ones first."""
+    sounddevice = _sounddevice()
+    wanted = int(device) if str(device).isdigit() else device or None
+    try:
+        info = sounddevice.query_devices(wanted, kind)
+    except (ValueError, sounddevice.PortAudioError):
+        raise Problem(f"sound {kind} device", device or "default", f"not found; {_remedy()}") from None
+    check = getattr(sounddevice, f"check_{kind}_settings")
+    for candidate in (rate, int(info["default_samplerate"])):
+        for channels in (1, 2):
+            try:
+                check(info["index"], channels=channels, dtype="int16", samplerate=candidate)
+            except sounddevice.PortAudioError:
+                continue
+            return sounddevice, info, candidate, channels
+    raise Problem(f"sound {kind} device", info["name"], f"cannot be used, or another program holds it; {_remedy()}")
+
+
+def _start(stream, kind: str, info: dict, channels: int, opened: SoundDevice, callback) -> SoundDevice:
+    try:
+        opened._stream = stream(device=info["index"], samplerate=opened.rate, channels=channels, dtype="int16",
+                                blocksize=int(opened.rate * BLOCK_S), callback=callback)
+        opened._stream.start()
+    except _sounddevice().PortAudioError as error:
+        raise Problem(f"sound {kind} device", info["name"], f"did not open ({error.args[0]}); {_remedy()}") from None
+    return opened
+
+
+def _remedy() -> str:
+    devices = list_devices()
+    if not devices:
+        return "there is no sound device; plug one in, or run the simulation, which needs none"
+    return "choose one of: " + "; ".join(devices)
+
+
+def _mono(sound: np.ndarray) -> np.ndarray:
+    return sound[:, 0].copy() if sound.shape[1] == 1 else sound.mean(axis=1).astype(np.int16)
