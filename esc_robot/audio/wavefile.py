@@ -18,7 +18,7 @@ def read_wav(path: str | Path) -> np.ndarray:
     path = Path(path)
     convert = f"convert it with: sox {path} -r {RATE} -c 1 -b 16 {path.stem}_16k.wav"
     try:
-        with wave.open(str(path), "rb") as file:
+        with open(path, "rb") as handle, wave.open(handle, "rb") as file:
             rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
             data = file.readframes(file.getnframes())
     except OSError as error:
@@ -40,7 +40,7 @@ def read_wav(path: str | Path) -> np.ndarray:
 def write_wav(path: str | Path, pcm: np.ndarray, rate: int) -> None:
     """Write int16 samples [n] or [n, channels] at `rate` Hz. Raises Problem when the file cannot be written."""
     try:
-        with wave.open(str(path), "wb") as file:
+        with open(path, "wb") as handle, wave.open(handle, "wb") as file:
             file.setnchannels(1 if pcm.ndim == 1 else pcm.shape[1])
             file.setsampwidth(2)
             file.setframerate(rate)
