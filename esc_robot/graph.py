@@ -48,6 +48,7 @@ TOPICS = {
     "/audio/speaker": Topic("std_msgs/Int16MultiArray", 50,
         "one sentence as sound; dim (samples, n), (rate_hz, rate), (turn:ID, sentence index); no data and (end:ID): the turn's last"),
     "/speech/activity": Topic("std_msgs/Bool", 10, "true while the user is heard speaking"),
+    "/speech/partial": Topic("diagnostic_msgs/KeyValue", 10, "key: turn id; value: the user's words up to the last pause; the turn may go on"),
     "/speech/text": Topic("diagnostic_msgs/KeyValue", 10, "key: turn id; value: what the user said, final"),
     "/chat/text": Topic("std_msgs/String", 10, "a typed line; it takes the same way as a spoken one"),
     "/dialogue/reply": Topic("diagnostic_msgs/KeyValue", 50, "key: turn id; value: one sentence of the reply, as soon as it is written"),
@@ -72,7 +73,7 @@ EVENTS = {
     "first_token": "the model has written its first token",
     "sentence_started": "a sentence begins to sound; values: sentence (index)",
     "turn_finished": "the last sentence has sounded",
-    "turn_interrupted": "the turn was dropped; values: spoken (sentences that had begun to sound)",
+    "turn_interrupted": "the turn was dropped; values: spoken (sentences that had sounded to their end)",
     "gesture": "a gesture begins; values: name, sentence (index), word (the one its stroke belongs on), stroke_at (s)",
     "script_finished": "mock audio has played its last line; values: recording (path)",
 }
@@ -81,7 +82,7 @@ NODES = {
     "microphone": Node("sound from a real input device", ("/audio/microphone",), (), on="!mock_audio"),
     "speech_to_text": Node(
         "voice activity, end of turn, recognition",
-        ("/speech/activity", "/speech/text"), ("/audio/microphone", "/conversation/event")),
+        ("/speech/activity", "/speech/partial", "/speech/text"), ("/audio/microphone", "/conversation/event")),
     "dialogue": Node(
         "what to say: crisis protocol first, then the model",
         ("/dialogue/reply", "/dialogue/strategy", "/dialogue/end", "/conversation/interrupt"),

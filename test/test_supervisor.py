@@ -1,5 +1,6 @@
 """Real processes: ends, deaths, restarts, orphans."""
 
+import json
 import os
 import signal
 import subprocess
@@ -34,10 +35,10 @@ def wait_for(condition, seconds: float = 15.0) -> bool:
     return False
 
 
-def supervise(commands: dict, *arguments: str) -> subprocess.Popen:
+def supervise(commands: dict) -> subprocess.Popen:
     """A supervisor in a process of its own, that prints its children's ids."""
     code = ("import sys, json\nfrom esc_robot.supervisor import Supervisor\n"
-            f"supervisor = Supervisor(json.loads({__import__('json').dumps(__import__('json').dumps(commands))}))\n"
+            f"supervisor = Supervisor(json.loads({json.dumps(json.dumps(commands))}))\n"
             "start = supervisor._start\n"
             "def told(name):\n    start(name); print(supervisor.processes[name].pid, flush=True)\n"
             "supervisor._start = told\nsys.exit(supervisor.run())")
@@ -85,7 +86,9 @@ def test_a_killed_supervisor_leaves_no_orphan():
 
 
 def test_a_node_deaf_to_signals_is_killed_in_the_end():
-    code = "import signal, time\nfor s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
+    code = ("import signal, time\n"
+            "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_IGN)\n"
+            "time.sleep(600)")
     supervisor = Supervisor({"deaf": python(code), "lead": python("import time; time.sleep(2)")}, ends_with="lead")
     assert supervisor.run() == 0
     assert supervisor.processes["deaf"].poll() == -signal.SIGKILL

@@ -52,7 +52,7 @@ class Node(RosNode):
     def __init__(self, name: str):
         super().__init__(name)
         self.figures: dict[str, object] = {}
-        self._level, self._state = DiagnosticStatus.WARN, "starting"
+        self._health, self._health_text = DiagnosticStatus.WARN, "starting"
         self._dropped = 0
         self._diagnostics = self.publisher("/diagnostics")
         self._events = self.publisher("/conversation/event")
@@ -99,7 +99,7 @@ class Node(RosNode):
             callback(decoded)
         return on_message
 
-    def event(self, name: str, turn: str = "", stamp: float | None = None, **values) -> None:
+    def event(self, name: str, turn: str = "", stamp: float | None = None, /, **values) -> None:
         """Put a point on the conversation's timeline; stamp: s of the system clock, now when left out."""
         if name not in EVENTS:
             raise KeyError(name)
@@ -109,18 +109,18 @@ class Node(RosNode):
 
     def ready(self, state: str = "running") -> None:
         """Everything is loaded: from now on the node's diagnostics are OK."""
-        self._level, self._state = DiagnosticStatus.OK, state
+        self._health, self._health_text = DiagnosticStatus.OK, state
         self._diagnose()
 
     def warn(self, state: str) -> None:
         """The node lives, and something is wrong: said in the log once and on /diagnostics until ready() is called."""
-        if state != self._state:
+        if state != self._health_text:
             self.get_logger().warning(state)
-        self._level, self._state = DiagnosticStatus.WARN, state
+        self._health, self._health_text = DiagnosticStatus.WARN, state
 
     def _diagnose(self) -> None:
         figures = self.figures | ({"messages dropped": self._dropped} if self._dropped else {})
-        status = DiagnosticStatus(level=self._level, name=self.get_name(), message=self._state)
+        status = DiagnosticStatus(level=self._health, name=self.get_name(), message=self._health_text)
         status.values = [KeyValue(key=str(key), value=str(value)) for key, value in figures.items()]
         self._diagnostics.publish(stamped(time.time(), status))
 
@@ -183,6 +183,13 @@ def decode_sound(message: Int16MultiArray) -> Sound:
         raise BadMessage(f"{len(pcm)} samples, but layout.dim says {dimensions[0][1]}")
     kind, _, turn = dimensions[2][0].partition(":") if len(dimensions) > 2 else ("", "", "")
     return Sound(pcm, rate, turn, dimensions[2][1] if turn else 0, last=kind == "end")
+
+
+def tell_playback(node: Node, events: list, began: float, rate: int) -> None:
+    """Put what a pull from the playback caused on the timeline; began: s, when its first sample sounds."""
+    for event in events:
+        values = {"sentence_started": {"sentence": event.sentence}, "turn_interrupted": {"spoken": event.sentence}}
+        node.event(event.name, event.turn, began + event.offset / rate, **values.get(event.name, {}))
 
 
 def microphone_sound(message: Int16MultiArray) -> Sound:

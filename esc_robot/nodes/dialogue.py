@@ -8,7 +8,12 @@ import time
 
 from diagnostic_msgs.msg import KeyValue
 
-from esc_robot.dialogue.mind import make_mind
+from esc_robot.care.crisis import CrisisProtocol
+from esc_robot.dialogue.engine import Sampling, TransformersEngine
+from esc_robot.dialogue.mind import Mind
+from esc_robot.dialogue.models import default_model_folder
+from esc_robot.dialogue.prompt import PLAIN_MODEL_PROMPT, SYSTEM_PROMPT
+from esc_robot.dialogue.views import VIEWS
 from esc_robot.nodes.base import BadMessage, Node, decode_event, decode_pair, run
 
 
@@ -17,18 +22,19 @@ class Dialogue(Node):
 
     def __init__(self):
         super().__init__("dialogue")
-        seed = self.parameter("seed", -1, "seed of the model's choices, for repeatable runs; -1: another each time",
-                              -1, 2**31 - 1)
-        self.mind = make_mind(
-            adapter=self.parameter("adapter", "", "folder of a PEFT adapter; empty: the model as it comes"),
-            country=self.parameter("country", "default", "whose crisis line is named: a key of config/care/lines.yaml"),
-            view=self.parameter("view", "stopwords", "how the history is shown to the model"),
-            temperature=self.parameter("temperature", 0.7, "sampling temperature", 0.0, 2.0),
-            top_p=self.parameter("top_p", 0.95, "nucleus sampling", 0.01, 1.0),
+        adapter = self.parameter("adapter", "", "folder of a PEFT adapter; empty: the model as it comes")
+        view = self.parameter("view", "stopwords", "how the history is shown to the model", choices=tuple(VIEWS))
+        care = CrisisProtocol(self.parameter("country", "default", "whose crisis line: a key of config/care/lines.yaml"))
+        sampling = Sampling(
+            temperature=self.parameter("temperature", 0.7, "sampling temperature; 0: the likeliest token", 0.0, 2.0),
+            top_p=self.parameter("top_p", 0.95, "nucleus sampling: share of probability kept", 0.01, 1.0),
             top_k=self.parameter("top_k", 50, "tokens to choose among", 1, 1000),
-            max_new_tokens=self.parameter("max_new_tokens", 128, "longest reply, in tokens", 8, 1024),
-            threads=self.parameter("threads", 2, "processor threads of the model", 1, 64),
-            seed=None if seed < 0 else seed)
+            max_new_tokens=self.parameter("max_new_tokens", 128, "longest reply, in tokens", 8, 1024))
+        threads = self.parameter("threads", 2, "processor threads of the model", 1, 64)
+        seed = self.parameter("seed", -1, "seed of the choices, to repeat a run; -1: another each time", -1, 2**31 - 1)
+        engine = TransformersEngine(default_model_folder(), adapter or None, threads, sampling)
+        self.mind = Mind(engine, VIEWS[view], care, SYSTEM_PROMPT if adapter else PLAIN_MODEL_PROMPT,
+                         seed=None if seed < 0 else seed)
         self._reply = self.publisher("/dialogue/reply")
         self._strategy = self.publisher("/dialogue/strategy")
         self._end = self.publisher("/dialogue/end")
@@ -70,7 +76,9 @@ class Dialogue(Node):
             count = 0
             for sentence in self.mind.respond(turn, text):
                 if count == 0:
-                    self.event("first_token", turn, sentence.first_token)
+                    stats = self.mind.stats     # fixed words have no first token: they are there all at once
+                    waited = stats.first_token_seconds or stats.first_sentence_seconds
+                    self.event("first_token", turn, stats.started + waited)
                     self._strategy.publish(KeyValue(key=turn, value=sentence.strategy))
                 self._reply.publish(KeyValue(key=turn, value=sentence.text))
                 count += 1

@@ -37,10 +37,10 @@ class Gesture(Node):
             name: self.create_publisher(JointTrajectory, self.profile.topic.format(controller=name), depth)
             for name in self.profile.controllers}
         self._turns: dict[str, SpokenTurn] = {}
-        self._state = State()
+        self._joints = State()
         self._previous, self._busy_until = None, 0.0
         for gesture in self.library.gestures.values():      # solves the arms' poses now, not while somebody waits
-            plan(gesture, self.profile, self._state)
+            plan(gesture, self.profile, self._joints)
         self.listen("/dialogue/strategy", self._on_strategy, decode_pair)
         self.listen("/dialogue/reply", self._on_reply, decode_pair)
         self.listen("/speech/words", self._on_words, decode_words)
@@ -62,7 +62,7 @@ class Gesture(Node):
         self._turn(pair[0]).sentences.append(pair[1])
 
     def _on_joint_states(self, state: State) -> None:
-        self._state = state
+        self._joints = state
 
     def _on_words(self, words: "SentenceWords") -> None:
         turn, now = self._turn(words.turn), time.time()
@@ -74,7 +74,7 @@ class Gesture(Node):
         gesture = self.library.choose(turn.strategy, sentence, self._previous, gentle)
         cue = gesture.cue_in(sentence)
         word = words.at(sentence, cue.start()) if cue else words.middle()
-        made = plan(gesture, self.profile, self._state, max(0.0, words.stamp + word[1] - now))
+        made = plan(gesture, self.profile, self._joints, max(0.0, words.stamp + word[1] - now))
         self._play(made)
         self._previous, self._busy_until = gesture.name, now + made.seconds
         self.event("gesture", words.turn, name=gesture.name, sentence=words.sentence, word=word[0],
@@ -82,7 +82,7 @@ class Gesture(Node):
 
     def _on_event(self, event) -> None:
         if event.name == "turn_interrupted":
-            self._play(soft_stop(self.profile, self._state))
+            self._play(soft_stop(self.profile, self._joints))
             self._busy_until = 0.0
 
     def _play(self, made: Plan) -> None:

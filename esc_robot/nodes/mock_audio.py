@@ -11,7 +11,7 @@ from esc_robot import assets
 from esc_robot.audio.playback import Playback
 from esc_robot.audio.script import RATE, Recording, Script, State, recorded_lines, spoken_lines
 from esc_robot.audio.wavefile import write_wav
-from esc_robot.nodes.base import Node, Sound, decode_event, decode_sound, encode_sound, run
+from esc_robot.nodes.base import Node, Sound, decode_event, decode_sound, encode_sound, run, tell_playback
 
 #: The user speaks when these nodes say that they run.
 NEEDED = {"speech_to_text", "dialogue", "text_to_speech", "gesture"}
@@ -75,11 +75,10 @@ class MockAudio(Node):
         else:
             user, line = self.script.pull(due)
             if line is not None:
-                self.event("user_speaks", stamp=at, said=line.said, ends_at=at + line.speech_samples / RATE)
+                self.event("user_speaks", "", at, said=line.said, ends_at=at + line.speech_samples / RATE)
         self._done += due
         self._microphone.publish(encode_sound(Sound(user, RATE)))
-        for event in events:
-            self.event(event.name, event.turn, at + event.offset / RATE, **event.values)
+        tell_playback(self, events, at, RATE)
         self._keep(user, robot)
 
     def _keep(self, user: np.ndarray, robot: np.ndarray) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from esc_robot.audio.devices import open_output
 from esc_robot.audio.playback import Playback
-from esc_robot.nodes.base import Node, Sound, decode_sound, run
+from esc_robot.nodes.base import Node, Sound, decode_sound, run, tell_playback
 
 RATE = 24000
 
@@ -19,6 +19,7 @@ class Speaker(Node):
         super().__init__("speaker")
         device = self.parameter("device", "", "output device, by name, part of a name, or index; empty: the system's")
         self.playback = Playback(RATE)
+        self._output = None
         self._output = open_output(device, RATE, self._pull)
         self.listen("/audio/speaker", self._on_sound, decode_sound)
         self.listen("/conversation/interrupt", lambda message: self.playback.interrupt(message.key))
@@ -32,10 +33,10 @@ class Speaker(Node):
 
     def _pull(self, samples: int) -> np.ndarray:
         pcm, events = self.playback.pull(samples)
-        for event in events:
-            stamp = time.time() + self._output.latency + event.offset / RATE
-            self.event(event.name, event.turn, stamp, **event.values)
-        self.figures = {"underruns": self._output.underruns}
+        if self._output is not None:    # the device may pull once before it is known here
+            tell_playback(self, events, time.time() + self._output.latency, RATE)
+            self.figures = {"device": self._output.name, "underruns": self._output.faults,
+                            "latency_ms": round(self._output.latency * 1000)}
         return pcm
 
     def close(self) -> None:

@@ -1,11 +1,14 @@
 """Voice activity, end of turn, recognition: sound in, the user's words out."""
 
 import sys
+from dataclasses import fields
 
 from diagnostic_msgs.msg import KeyValue
 from std_msgs.msg import Bool
 
-from esc_robot.listening.ears import Ears, Heard, SpeechEnded, SpeechStarted
+from esc_robot.listening.ears import Ears, Heard, Partial, SpeechEnded, SpeechStarted
+from esc_robot.listening.endpointing import Endpointer, EndpointerParameters
+from esc_robot.listening.recognizer import WhisperRecognizer
 from esc_robot.nodes.base import Node, Sound, decode_event, microphone_sound, run
 
 
@@ -14,10 +17,13 @@ class SpeechToText(Node):
 
     def __init__(self):
         super().__init__("speech_to_text")
-        self.ears = Ears(
-            silence=self.parameter("silence", 0.7, "seconds of silence that end the user's turn", 0.2, 5.0),
-            threads=self.parameter("threads", 2, "processor threads of the recogniser", 1, 16))
+        threads = self.parameter("threads", 2, "processor threads of the recogniser", 1, 16)
+        self.ears = Ears(WhisperRecognizer(threads), Endpointer(EndpointerParameters(**{
+            item.name: self.parameter(item.name, item.default, item.metadata["description"],
+                                      item.metadata["low"], item.metadata["high"])
+            for item in fields(EndpointerParameters)})))
         self._activity = self.publisher("/speech/activity")
+        self._partial = self.publisher("/speech/partial")
         self._text = self.publisher("/speech/text")
         self._speaking: set[str] = set()
         self.listen("/audio/microphone", self._on_sound, microphone_sound)
@@ -42,6 +48,8 @@ class SpeechToText(Node):
         elif isinstance(heard, SpeechEnded):
             self._activity.publish(Bool(data=False))
             self.event("speech_ended", heard.turn, silence=f"{heard.silence:.3f}")
+        elif isinstance(heard, Partial):
+            self._partial.publish(KeyValue(key=heard.turn, value=heard.text))
         elif isinstance(heard, Heard) and heard.text:
             self.event("text", heard.turn, confidence=f"{heard.confidence:.2f}")
             self._text.publish(KeyValue(key=heard.turn, value=heard.text))

@@ -10,6 +10,9 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from esc_robot.nodes.base import Node, Sound, decode_event, decode_pair, encode_sound, run, stamped
 from esc_robot.speaking.voice import VOICES, Word, make_voice
 
+#: Silence after each sentence, s: voices end at once, and a listener needs a breath.
+BREATH_S = 0.2
+
 
 class TextToSpeech(Node):
     """Synthesis runs in a thread of its own, so that an interruption is heard while a sentence is made."""
@@ -18,7 +21,7 @@ class TextToSpeech(Node):
         super().__init__("text_to_speech")
         self.voice = make_voice(
             self.parameter("voice", "hibari", "synthesiser", choices=VOICES),
-            self.parameter("rate", 0.92, "speaking rate, a factor of the voice's own", 0.5, 2.0),
+            self.parameter("rate", 0.8, "speaking rate, a factor of the voice's own", 0.5, 2.0),
             self.parameter("pitch", 0.94, "pitch, a factor of the voice's own", 0.7, 1.4))
         self._sound = self.publisher("/audio/speaker")
         self._word_times = self.publisher("/speech/words")
@@ -55,7 +58,8 @@ class TextToSpeech(Node):
             # Kept before the sound is sent: it may begin to play before this thread comes to run again.
             self._words[turn, index] = speech.words
             if turn not in self._interrupted and len(speech.pcm):
-                self._sound.publish(encode_sound(Sound(speech.pcm, speech.rate, turn, index)))
+                pcm = np.concatenate([speech.pcm, np.zeros(int(BREATH_S * speech.rate), np.int16)])
+                self._sound.publish(encode_sound(Sound(pcm, speech.rate, turn, index)))
 
     def _on_event(self, event) -> None:
         if event.name == "sentence_started":
