@@ -12,7 +12,7 @@ import numpy as np
 _DAMPING = 0.02        # of the step: keeps it short near singularities
 _COMFORT = 0.05        # weight of a radian away from where the arm comes from: slow joints (see `pace`) move less
 _ITERATIONS = 40
-_WEIGHTS = {"shoulder": 0.6, "elbow": 1.0, "wrist": 0.7, "touch": 12.0}   # the last one per metre
+_WEIGHTS = {"shoulder": 0.6, "elbow": 1.0, "wrist": 0.7, "fingers": 0.4, "touch": 30.0}   # the last one per metre
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Arm:
     hand: np.ndarray
 
     def directions(self, angles: np.ndarray) -> dict[str, np.ndarray]:
-        """Of angles [b, n] in rad: ``shoulder``, ``elbow`` and ``wrist`` directions and the ``touch`` point, [b, 3]."""
+        """Of angles [b, n] in rad: ``shoulder``, ``elbow``, ``wrist`` and ``fingers`` directions, ``touch`` point, [b, 3]."""
         pose = np.broadcast_to(np.eye(4), (len(angles), 4, 4))
         origins = []
         for index in range(len(self.joints)):
@@ -53,6 +53,7 @@ class Arm:
             "shoulder": upper_arm / np.linalg.norm(upper_arm, axis=1, keepdims=True),
             "elbow": forearm / np.linalg.norm(forearm, axis=1, keepdims=True),
             "wrist": pose[:, :3, :3] @ self.palm,
+            "fingers": pose[:, :3, :3] @ (self.hand / np.linalg.norm(self.hand)),
             "touch": pose[:, :3, :3] @ self.hand + pose[:, :3, 3],
         }
 

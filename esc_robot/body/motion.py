@@ -104,8 +104,8 @@ def evaluate(coefficients: np.ndarray, times) -> tuple[np.ndarray, np.ndarray, n
     """Positions, velocities and accelerations [len(times), n] of a polynomial's coefficients [k, n]."""
     first = coefficients[1:] * np.arange(1, len(coefficients))[:, None]
     second = first[1:] * np.arange(1, len(first))[:, None]
-    times = np.asarray(times, dtype=float)[:, None]
-    return tuple(times ** np.arange(len(part)) @ part for part in (coefficients, first, second))
+    powers = np.vander(np.asarray(times, dtype=float), len(coefficients), increasing=True)
+    return tuple(powers[:, :len(part)] @ part for part in (coefficients, first, second))
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class _Limits:
 
     @classmethod
     def of(cls, profile: RobotProfile, joints: tuple[str, ...]) -> "_Limits":
-        rows = [(joint.lower + MARGIN / 2, joint.upper - MARGIN / 2, _SHARE * joint.velocity,
+        rows = [(joint.lower + MARGIN / 8, joint.upper - MARGIN / 8, _SHARE * joint.velocity,
                  _SHARE * joint.acceleration) for joint in (profile.joints[name] for name in joints)]
         return cls(*np.array(rows).reshape(-1, 4).T)
 

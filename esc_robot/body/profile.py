@@ -8,6 +8,7 @@ import importlib.metadata
 import math
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from esc_robot.body.kinematics import Arm, transform
 from esc_robot.errors import Problem
 
 SPEED_NEAR_PEOPLE = 0.35    # of the URDF's joint speed; no profile may ask for more
-MARGIN = 0.02               # rad kept free at either end of a joint's range
+MARGIN = 0.04               # rad kept free at either end of a joint's range: room for a soft stop
 STOP_SECONDS = 0.19         # a soft stop takes this long from any speed
+INTERFACES = ("joint_trajectory", "joint_angles")
 ARM_CHANNELS = ("shoulder", "elbow", "wrist", "touch")
 ANGLE_CHANNELS = ("head_pitch", "head_yaw", "head_roll", "torso_pitch", "torso_yaw")
 
@@ -38,18 +40,21 @@ class Joint:
 
     @property
     def stop_acceleration(self) -> float:
-        return max(self.acceleration, 1.6 * self.velocity / STOP_SECONDS)
+        """A smoothstep to zero peaks at 1.5 v / T; the rest is for a joint state some 40 ms old."""
+        return max(self.acceleration, 2.4 * self.velocity / STOP_SECONDS)
 
 
 @dataclass(frozen=True)
 class RobotProfile:
     """controllers: controller name to its joints, in order. joints: joint name to Joint. channels: channel to
     {joint: factor}. offsets: joint positions (rad) with every channel at zero. rest_pose: what the body does when
-    nothing is said, as channels. stance: positions (rad) of joints no controller moves. view: the picture's camera."""
+    nothing is said, as channels. interface: ``joint_trajectory`` (trajectory_msgs on ``topic`` of each controller) or
+    ``joint_angles`` (naoqi_driver2: one position after the other on ``topic``). stance: positions (rad) of joints no controller moves. view: the picture's camera."""
 
     name: str
     description: str
     urdf: Path | None
+    interface: str
     topic: str
     controllers: dict[str, tuple[str, ...]]
     joints: dict[str, Joint]
@@ -106,8 +111,10 @@ class RobotProfile:
             direction = np.array([forward, out * outward, up], dtype=float)
             targets[part] = direction / np.linalg.norm(direction)
         place = pose.get(f"{side}_touch")
-        if place in self.places and self.urdf:
+        if place in self.places:
             targets["touch"] = self.places[place]
+        elif "elbow" in targets:
+            targets["fingers"] = targets["elbow"]
         key = (side, *(tuple(target) for target in targets.values()))
         if key not in self._solved:
             resting = all(pose.get(f"{side}_{part}") == self.rest_pose.get(f"{side}_{part}") for part in ARM_CHANNELS)
@@ -121,6 +128,7 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in assets.config("robots").glob("*.yaml"))
 
 
+@lru_cache(maxsize=8)
 def load_profile(name: str) -> RobotProfile:
     """The profile config/robots/<name>.yaml, checked against its URDF. Raises Problem naming what disagrees."""
     if name not in profile_names():
@@ -157,6 +165,8 @@ def _build(name: str, given: dict) -> RobotProfile:
     scale = float(given["speed_scale"])
     if not 0 < scale <= SPEED_NEAR_PEOPLE:
         raise Problem(f"speed_scale of {name}", scale, f"must be above 0 and at most {SPEED_NEAR_PEOPLE} near people")
+    if given.get("interface", "joint_trajectory") not in INTERFACES:
+        raise Problem(f"interface of {name}", given["interface"], f"wants one of {', '.join(INTERFACES)}")
     urdf = robot_data(given["urdf"]) if "urdf" in given else None
     model = _read_urdf(urdf) if urdf else {}
     limits = _limits(name, given, model)
@@ -176,7 +186,7 @@ def _build(name: str, given: dict) -> RobotProfile:
             raise Problem(f"channel joint of {name}", joint, "belongs to no controller; correct the profile")
     return RobotProfile(
         name=name, description=given["description"], urdf=urdf,
-        topic=given.get("topic", "/{controller}/joint_trajectory"), controllers=controllers, joints=joints,
+        interface=given.get("interface", "joint_trajectory"), topic=given.get("topic", "/{controller}/joint_trajectory"), controllers=controllers, joints=joints,
         channels=channels, offsets=given.get("offsets", {}), arms=arms,
         middles={side: np.array(entry["middle"], dtype=float) for side, entry in given.get("arms", {}).items()},
         places={place: np.array(point, dtype=float) for place, point in given.get("places", {}).items()},

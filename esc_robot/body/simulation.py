@@ -27,27 +27,46 @@ class Violations:
 
 
 class SimulatedRobot:
-    """One robot at rest, stepped with a clock given from outside (seconds, never backwards).
+    """One robot, stepped with a clock given from outside (seconds, never backwards).
 
-    stuck: a joint that stays where it is whatever is asked; late: seconds a controller waits before it plays. Both are
-    faults to be tested against.
+    state: where it begins, at rest where left out. Two faults to be tested against: stuck, a joint that stays where it
+    is whatever is asked; late, seconds a controller waits before it plays.
     """
 
-    def __init__(self, profile: RobotProfile, now: float = 0.0, stuck: str = "", late: float = 0.0):
+    def __init__(self, profile: RobotProfile, now: float = 0.0, state: State | None = None, stuck: str = "",
+                 late: float = 0.0):
         if stuck and stuck not in profile.joints:
             raise Problem("stuck joint", stuck, f"is not a joint of {profile.name}; name one of its joints")
         self.profile = profile
-        self.positions = dict(profile.rest)
-        self.velocities = dict.fromkeys(self.positions, 0.0)
-        self.accelerations = dict.fromkeys(self.positions, 0.0)
+        self.names = tuple(profile.joints)
         self.violations = Violations()
         self.refused = 0
-        self._now, self._stuck, self._late = now, stuck, late
+        state = state or State()
+        self._position = np.array([{**profile.rest, **state.positions}[name] for name in self.names])
+        self._velocity = np.array([state.velocities.get(name, 0.0) for name in self.names])
+        self._acceleration = np.zeros(len(self.names))
+        limits = np.array([(joint.lower - 1e-6, joint.upper + 1e-6, joint.velocity * _SLACK,
+                            joint.stop_acceleration * _SLACK) for joint in profile.joints.values()])
+        self._lower, self._upper, self._fastest, self._hardest = limits.T
+        self._columns = {controller: np.array([self.names.index(name) for name in names])
+                         for controller, names in profile.controllers.items()}
+        self._free = np.array([name != stuck for name in self.names])
+        self._now, self._late = now, late
         self._playing: dict[str, list[tuple[float, float, np.ndarray]]] = {}
 
     @property
+    def positions(self) -> dict[str, float]:
+        """rad, by joint name."""
+        return dict(zip(self.names, self._position.tolist(), strict=True))
+
+    @property
+    def velocities(self) -> dict[str, float]:
+        """rad/s, by joint name."""
+        return dict(zip(self.names, self._velocity.tolist(), strict=True))
+
+    @property
     def state(self) -> State:
-        return State(dict(self.positions), dict(self.velocities))
+        return State(self.positions, self.velocities)
 
     @property
     def moving(self) -> bool:
@@ -67,7 +86,8 @@ class SimulatedRobot:
         self.step(now)
         names = self.profile.controllers[controller]
         columns = [trajectory.joints.index(name) for name in names]
-        start, began = self._of(names), now + self._late
+        mine, began = self._columns[controller], now + self._late
+        start = [self._position[mine], self._velocity[mine], np.zeros(len(names))]
         segments, clock = [], 0.0
         for point in trajectory.points:
             end = [np.array(values, dtype=float)[columns] for values in
@@ -84,31 +104,26 @@ class SimulatedRobot:
                 self._move(controller)
             self._count()
 
-    def _of(self, names: tuple[str, ...]) -> list[np.ndarray]:
-        return [np.array([values[name] for name in names]) for values in (self.positions, self.velocities)] + [
-            np.zeros(len(names))]
-
     def _move(self, controller: str) -> None:
-        segments = self._playing[controller]
+        segments, columns = self._playing[controller], self._columns[controller]
         began, ends, coefficients = next((part for part in segments if self._now < part[1]), segments[-1])
         at = min(max(self._now - began, 0.0), ends - began)
-        values = [rows[0] for rows in evaluate(coefficients, [at])]
+        position, velocity, acceleration = (rows[0] for rows in evaluate(coefficients, [at]))
         if self._now >= segments[-1][1]:
             del self._playing[controller]
-            values[1:] = [np.zeros_like(values[0])] * 2
-        for name, position, velocity, acceleration in zip(self.profile.controllers[controller], *values, strict=True):
-            if name != self._stuck:
-                self.positions[name], self.velocities[name] = float(position), float(velocity)
-                self.accelerations[name] = float(acceleration)
+            velocity, acceleration = np.zeros_like(velocity), np.zeros_like(acceleration)
+        free = self._free[columns]
+        self._position[columns[free]] = position[free]
+        self._velocity[columns[free]] = velocity[free]
+        self._acceleration[columns[free]] = acceleration[free]
 
     def _count(self) -> None:
-        position = velocity = acceleration = 0
-        for name, joint in self.profile.joints.items():
-            position += not joint.lower - 1e-6 <= self.positions[name] <= joint.upper + 1e-6
-            velocity += abs(self.velocities[name]) > joint.velocity * _SLACK
-            acceleration += abs(self.accelerations[name]) > joint.stop_acceleration * _SLACK
+        out = (self._position < self._lower) | (self._position > self._upper)
+        fast = np.abs(self._velocity) > self._fastest
+        hard = np.abs(self._acceleration) > self._hardest
         old = self.violations
-        self.violations = Violations(old.position + position, old.velocity + velocity, old.acceleration + acceleration)
+        self.violations = Violations(old.position + int(out.sum()), old.velocity + int(fast.sum()),
+                                     old.acceleration + int(hard.sum()))
 
     def _check(self, controller: str, trajectory: Trajectory) -> None:
         if controller not in self.profile.controllers:
