@@ -1,0 +1,39 @@
+"""What was said so far. Of a reply that was interrupted, only what was heard aloud."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Turn:
+    """A user's utterance and the robot's sentences in answer to it; no sentence yet while it is being answered."""
+
+    id: str
+    user: str
+    sentences: list[str] = field(default_factory=list)
+    strategy: str = ""
+    interrupted: bool = False
+
+    @property
+    def reply(self) -> str:
+        return " ".join(self.sentences)
+
+
+class Conversation:
+    """Turns, oldest first."""
+
+    def __init__(self):
+        self.turns: list[Turn] = []
+
+    def add(self, turn_id: str, user: str) -> Turn:
+        """Begins a turn with what the user said."""
+        turn = Turn(turn_id, user)
+        self.turns.append(turn)
+        return turn
+
+    def heard_aloud(self, turn_id: str, sentences: int) -> None:
+        """Of this turn's reply only the first ``sentences`` were sounded; what nobody heard was never said."""
+        for turn in reversed(self.turns):
+            if turn.id == turn_id:
+                turn.interrupted = turn.interrupted or sentences < len(turn.sentences)
+                del turn.sentences[sentences:]
+                return

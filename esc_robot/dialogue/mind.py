@@ -1,0 +1,161 @@
+"""The mind: from what was heard to what is said, a sentence at a time."""
+
+import logging
+import re
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from esc_robot.care.crisis import CrisisProtocol
+from esc_robot.care.limits import SafeSentences, overstepped
+from esc_robot.dialogue.conversation import Conversation, Turn
+from esc_robot.dialogue.prompt import SYSTEM_PROMPT, with_prompt
+from esc_robot.dialogue.sentences import SentenceSplitter
+from esc_robot.dialogue.strategy import strategy_of
+from esc_robot.errors import Problem
+
+LONG_UTTERANCE = 400  # words; more than three minutes of speech
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence to be spoken. ``source``: ``model``, or ``care`` for fixed words."""
+
+    text: str
+    strategy: str
+    source: str
+
+
+@dataclass
+class TurnStats:
+    """What a turn cost. ``started`` is system time; the other seconds count from there, 0 when it did not happen."""
+
+    turn: str
+    started: float
+    level: str = ""
+    prompt_tokens: int = 0
+    computed_tokens: int = 0
+    tokens: int = 0
+    first_token_seconds: float = 0.0
+    first_sentence_seconds: float = 0.0
+    seconds: float = 0.0
+    dropped: int = 0
+
+
+class Mind:
+    """One conversation: ``engine`` writes, ``view`` of dialogue/views.py shows it the history, ``care`` is asked first.
+
+    ``budget``: tokens of history the model sees, None for all. ``respond`` may be called from one thread while another
+    calls ``cancel`` and ``heard_aloud``; a second ``respond`` waits until the first has ended or is closed.
+    """
+
+    def __init__(self, engine, view: Callable, care: CrisisProtocol, prompt: str = SYSTEM_PROMPT,
+                 budget: int | None = 1024, max_sentences: int = 3, seed: int | None = None):
+        self.engine, self.view, self.care = engine, view, care
+        self.prompt, self.budget, self.max_sentences, self.seed = prompt, budget, max_sentences, seed
+        self.conversation = Conversation()
+        self.stats: TurnStats | None = None
+        self._safe = SafeSentences()
+        self._busy = threading.Lock()
+        self._turn_id = ""
+        self._cancel = threading.Event()
+
+    def respond(self, turn_id: str, text: str) -> Iterator[Sentence]:
+        """The reply to an utterance, each sentence as soon as it is complete; never empty unless cancelled."""
+        with self._busy:
+            self._turn_id, self._cancel = turn_id, threading.Event()
+            self.stats = stats = TurnStats(turn_id, time.time())
+            start = time.perf_counter()
+            text = readable(text)
+            care_reply = self.care.check(text)
+            turn = self.conversation.add(turn_id, " ".join(text.split()[:LONG_UTTERANCE]))
+            if care_reply:
+                stats.level = care_reply.level
+                sentences = (Sentence(sentence, "Others", "care") for sentence in care_reply.sentences)
+            elif unheard := _unheard(text):
+                sentences = iter([self._fixed(unheard)])
+            else:
+                sentences = self._written(turn, stats)
+            try:
+                for sentence in sentences:
+                    if self._cancel.is_set():
+                        break
+                    stats.first_sentence_seconds = stats.first_sentence_seconds or time.perf_counter() - start
+                    turn.strategy = turn.strategy or sentence.strategy
+                    turn.sentences.append(sentence.text)
+                    yield sentence
+            finally:
+                sentences.close() if hasattr(sentences, "close") else None
+                stats.seconds = time.perf_counter() - start
+
+    def cancel(self, turn_id: str = "") -> None:
+        """No further sentence of this turn, or of any, is written; the model stops within one token."""
+        if turn_id in ("", self._turn_id):
+            self._cancel.set()
+
+    def heard_aloud(self, turn_id: str, sentences: int) -> None:
+        """Only the first ``sentences`` of the turn's reply were sounded: the rest is forgotten, as if never said."""
+        self.conversation.heard_aloud(turn_id, sentences)
+
+    def _written(self, turn: Turn, stats: TurnStats) -> Iterator[Sentence]:
+        said = 0
+        try:
+            messages = self.view(self.conversation.turns, self.budget, self.engine.count_tokens)
+            for text in self._sentences(with_prompt(messages, self.prompt), stats):
+                limit = overstepped(text)
+                if limit:
+                    stats.dropped += 1
+                    log.info("turn %s: a sentence of the model claimed %s and was dropped", turn.id, limit)
+                elif text not in turn.sentences:
+                    said += 1
+                    yield Sentence(text, strategy_of(text), "model")
+        except Problem as problem:
+            log.warning("turn %s: %s", turn.id, problem)
+            yield self._fixed("broken")
+            return
+        if not said and not self._cancel.is_set():
+            yield self._fixed("instead")
+
+    def _sentences(self, messages: list[dict], stats: TurnStats) -> Iterator[str]:
+        splitter = SentenceSplitter(self.max_sentences)
+        with closing(self.engine.generate(messages, seed=self.seed, cancel=self._cancel)) as pieces:
+            for piece in pieces:
+                for sentence in splitter.push(piece):
+                    self._account(stats)
+                    yield sentence
+                if splitter.done:
+                    break
+        self._account(stats)
+        if not self._cancel.is_set():
+            yield from splitter.finish(complete=self.engine.last.finished)
+
+    def _account(self, stats: TurnStats) -> None:
+        run = self.engine.last
+        stats.prompt_tokens, stats.computed_tokens = run.prompt_tokens, run.computed_tokens
+        stats.tokens, stats.first_token_seconds = run.new_tokens, run.first_token_seconds
+
+    def _fixed(self, kind: str) -> Sentence:
+        text = self._safe.next(kind)
+        return Sentence(text, strategy_of(text), "care")
+
+
+def readable(text: str) -> str:
+    """An utterance in composed Unicode on one line, without terminal codes, control, format and unassigned signs."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", unicodedata.normalize("NFC", text))
+    text = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
+    return " ".join(text.split())
+
+
+def _unheard(text: str) -> str | None:
+    """Why the model is not asked about a readable utterance: ``empty``, ``long`` or ``script``; None when it is."""
+    letters = [character for character in text if character.isalpha()]
+    latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+    if not re.search(r"\w", text):
+        return "empty"
+    if len(text.split()) > LONG_UTTERANCE or len(text) > 10 * LONG_UTTERANCE:
+        return "long"
+    return "script" if letters and latin < len(letters) / 2 else None
