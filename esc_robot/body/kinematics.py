@@ -41,7 +41,8 @@ class Arm:
     hand: np.ndarray
 
     def directions(self, angles: np.ndarray) -> dict[str, np.ndarray]:
-        """Of angles [b, n] in rad: ``shoulder``, ``elbow``, ``wrist`` and ``fingers`` directions, ``touch`` point, [b, 3]."""
+        """Of angles [b, n] in rad: the directions ``shoulder``, ``elbow``, ``wrist`` (the palm's) and ``fingers``, and
+        the point ``touch`` in metres, each [b, 3]."""
         pose = np.broadcast_to(np.eye(4), (len(angles), 4, 4))
         origins = []
         for index in range(len(self.joints)):

@@ -49,7 +49,8 @@ class RobotProfile:
     """controllers: controller name to its joints, in order. joints: joint name to Joint. channels: channel to
     {joint: factor}. offsets: joint positions (rad) with every channel at zero. rest_pose: what the body does when
     nothing is said, as channels. interface: ``joint_trajectory`` (trajectory_msgs on ``topic`` of each controller) or
-    ``joint_angles`` (naoqi_driver2: one position after the other on ``topic``). stance: positions (rad) of joints no controller moves. view: the picture's camera."""
+    ``joint_angles`` (naoqi_driver2: one position after the other on ``topic``). stance: positions (rad) of joints no
+    controller moves. view: the picture's camera."""
 
     name: str
     description: str
@@ -186,7 +187,8 @@ def _build(name: str, given: dict) -> RobotProfile:
             raise Problem(f"channel joint of {name}", joint, "belongs to no controller; correct the profile")
     return RobotProfile(
         name=name, description=given["description"], urdf=urdf,
-        interface=given.get("interface", "joint_trajectory"), topic=given.get("topic", "/{controller}/joint_trajectory"), controllers=controllers, joints=joints,
+        interface=given.get("interface", "joint_trajectory"),
+        topic=given.get("topic", "/{controller}/joint_trajectory"), controllers=controllers, joints=joints,
         channels=channels, offsets=given.get("offsets", {}), arms=arms,
         middles={side: np.array(entry["middle"], dtype=float) for side, entry in given.get("arms", {}).items()},
         places={place: np.array(point, dtype=float) for place, point in given.get("places", {}).items()},
