@@ -17,7 +17,7 @@ from itertools import combinations
 from pathlib import Path
 
 from esc_robot.errors import Problem
-from training.datasets import CORPUS, STRATEGIES, read_dialogues, words
+from training.datasets import CORPUS, REGISTERS, STRATEGIES, corpus, corpus_files, read_dialogues, words
 from training.portability import mark
 
 SCENES = (
@@ -209,12 +209,12 @@ def balance(plain: list, rich: list) -> tuple[list[str], list[str]]:
     return table, missing
 
 
-def write_marks(paths: list[Path], corpus: list) -> None:
+def write_marks(paths: list[Path], everything: list) -> None:
     """Write ``portable`` into replies that lack it, one file at a time; a mark that is there stays."""
     for path in paths:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         records, dialogues = [json.loads(line) for line in lines], read_dialogues(path)
-        for record, marks in zip(records, mark(dialogues, corpus), strict=True):
+        for record, marks in zip(records, mark(dialogues, everything), strict=True):
             for turn, portable in zip(record["turns"][1::2], marks, strict=True):
                 turn.setdefault("portable", portable)
         path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
@@ -226,7 +226,7 @@ def run(paths: list[Path], esconv: Path | None, whole: bool) -> int:
         if path.stem == "wrong":
             problems += check_wrong(path)
             continue
-        register = "rich" if path.stem.startswith("rich") else "plain"
+        register = "rich" if path.stem.startswith(REGISTERS["rich"]) else "plain"
         problems += check_file(path, register)
         (rich if register == "rich" else plain).extend(read_dialogues(path))
     problems += near_duplicates(plain)
@@ -250,15 +250,13 @@ def main() -> int:
     parser.add_argument("--esconv", type=Path)
     parser.add_argument("--mark", action="store_true")
     arguments = parser.parse_args()
-    paths = arguments.files or sorted(CORPUS.glob("*.jsonl"))
+    paths = arguments.files or [*corpus_files("plain"), *corpus_files("rich"), CORPUS / "wrong.jsonl"]
     try:
         for path in paths:
             if not path.is_file():
                 raise Problem("corpus file", path, "does not exist")
         if arguments.mark:
-            everything = [dialogue for path in sorted(CORPUS.glob("*.jsonl")) if path.stem != "wrong"
-                          for dialogue in read_dialogues(path)]
-            write_marks([path for path in paths if path.stem != "wrong"], everything)
+            write_marks([path for path in paths if path.stem != "wrong"], corpus("plain") + corpus("rich"))
         return run(paths, arguments.esconv, whole=not arguments.files)
     except Problem as problem:
         print(f"error: {problem}", file=sys.stderr)

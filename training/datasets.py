@@ -11,16 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from esc_robot.dialogue.strategy import STRATEGIES
 from esc_robot.errors import Problem
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 
-STRATEGIES = (
-    "Reflective Statements", "Clarification", "Emotional Validation", "Empathetic Statements", "Affirmation",
-    "Offer Hope", "Avoid Judgment and Criticism", "Suggest Options", "Collaborative Planning",
-    "Provide Different Perspectives", "Reframe Negative Thoughts", "Share Information", "Normalize Experiences",
-    "Promote Self-Care Practices", "Stress Management", "Others",
-)
+# Files of a register: names that begin so. Plain is for models below 1B parameters, rich for those above.
+REGISTERS = {"plain": ("plain", "portable", "short"), "rich": ("rich",)}
 
 # ESConv's eight strategies (Liu et al., 2021) as ExTES names them. Self-disclosure has no counterpart: a robot has no
 # life to tell of.
@@ -91,13 +88,16 @@ def read_dialogues(path: str | Path) -> list[Dialogue]:
     return dialogues
 
 
-def corpus(register: str = "plain", folder: Path = CORPUS) -> list[Dialogue]:
-    """Our own dialogues: the ``plain`` register for models below 1B parameters, ``rich`` above, or ``both``."""
-    paths = [path for path in sorted(folder.glob("*.jsonl")) if path.stem != "wrong"]
-    chosen = [path for path in paths if register == "both" or path.stem.startswith("rich") == (register == "rich")]
-    if register not in ("plain", "rich", "both") or not chosen:
-        raise Problem("register", register, f"not in {folder}; use plain, rich or both")
-    return [dialogue for path in chosen for dialogue in read_dialogues(path)]
+def corpus_files(register: str) -> list[Path]:
+    """Files of our corpus in a register, ``plain`` or ``rich``."""
+    if register not in REGISTERS:
+        raise Problem("register", register, f"unknown; use {' or '.join(REGISTERS)}")
+    return [path for path in sorted(CORPUS.glob("*.jsonl")) if path.stem.startswith(REGISTERS[register])]
+
+
+def corpus(register: str = "plain") -> list[Dialogue]:
+    """Our own dialogues of a register."""
+    return [dialogue for path in corpus_files(register) for dialogue in read_dialogues(path)]
 
 
 def part_of(dialogue: Dialogue) -> str:
