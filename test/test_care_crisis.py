@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_numbers_are_spoken_digit_by_digit():
 
 @pytest.mark.parametrize("answer", ["no", "yes", "thanks", "I don't know", "leave me alone", "you are just a robot",
                                     "nobody", "can you call someone for me", "what is the number",
-                                    "the weather is nice"])
+                                    "the weather is nice", "i will call my cousin", "i feel dizzy", "goodbye"])
 def test_after_an_alarm_every_answer_is_met_with_fixed_words(answer):
     protocol = CrisisProtocol("US")
     protocol.check("I want to die")
@@ -160,6 +161,28 @@ def test_thanks_after_a_denial_are_still_met_with_care():
     assert protocol.check("thanks").level == "followup"
 
 
+def test_self_harm_without_a_wish_to_die_is_not_left_to_the_model():
+    protocol = CrisisProtocol()
+    assert protocol.check("i cut myself again").level == "self_harm"
+    assert protocol.check("no").level == "followup"
+    assert protocol.check("my mom would be angry").level == "followup"
+
+
+def test_a_graver_danger_is_not_left_for_a_lighter_one():
+    protocol = CrisisProtocol("US")
+    protocol.check("I took all my pills")
+    reply = protocol.check("I just want to die")
+    assert reply.level == "injured" and "nine one one" in " ".join(reply.sentences)
+    assert "nine one one" in " ".join(protocol.check("no").sentences + protocol.check("no").sentences)
+
+
+def test_a_danger_that_was_confirmed_is_stayed_with_for_longer():
+    protocol = CrisisProtocol()
+    protocol.check("I don't want to be here anymore")
+    protocol.check("yes")
+    assert all(protocol.check("hm") for _ in range(8))
+
+
 def test_a_past_attempt_is_asked_about_and_yes_raises_the_care():
     protocol = CrisisProtocol("US")
     assert protocol.check("I tried to kill myself when I was sixteen").level == "past"
@@ -177,3 +200,14 @@ def test_a_friend_in_danger_is_answered_for_the_friend():
     reply = protocol.check("my friend wants to die")
     assert reply.level == "third_person" and "one one two" in " ".join(reply.sentences)
     assert "say where they are" in " ".join(protocol.check("no").sentences)
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    ("can you call an ambulance for me", "cannot call"), ("i will call my cousin", "strong step|good step|glad"),
+    ("don't tell anyone", "secret"), ("what was the number again", "nine eight eight"),
+    ("i put the pills away", "important step"), ("i have no phone", "go to a person"),
+])
+def test_an_answer_gets_the_words_that_fit_it(answer, words):
+    protocol = CrisisProtocol("US")
+    protocol.check("i am going to kill myself tonight")
+    assert re.search(words, " ".join(protocol.check(answer).sentences))

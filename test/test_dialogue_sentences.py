@@ -19,7 +19,7 @@ def split(text, complete=True, limit=9, size=1):
      ['She said "Why me?" and cried.', '"I am sad."', "That is hard."]),
     ("I think so do I. But U.S. law is odd. Come at 5 p.m. Then rest",
      ["I think so do I.", "But U.S. law is odd.", "Come at 5 p.m.", "Then rest."]),
-    ("It was in 1999. Then no. Really?! yes", ["It was in 1999.", "Then no.", "Really?!", "yes."]),
+    ("It was in 1999. Then no. Really?! yes", ["It was in 1999.", "Then no.", "Really?!", "Yes."]),
     ("First line\nSecond line", ["First line.", "Second line."]),
 ])
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -63,6 +63,7 @@ class CrisisProtocol:
         self._numbers = crisis_numbers(country)
         self._said = Counter()
         self._asked = ""
+        self._alarm = ""
         self._turns_left = 0
         self._calm = True
 
@@ -75,7 +76,7 @@ class CrisisProtocol:
         """The fixed reply to an utterance, or None where it is no matter of the protocol."""
         level = recognise(text)
         if level and not (level == "past" and self.active):
-            return self._alarm(level)
+            return self._raise_alarm(level)
         if not self.active:
             return None
         self._turns_left -= 1
@@ -83,10 +84,14 @@ class CrisisProtocol:
         if kind == "listen" and self._calm:
             self._turns_left = 0
             return None
-        return CareReply(self._say(kind, self._answers[kind]), "followup")
+        keys = (f"{self._alarm}_{self._asked}_{kind}", f"{self._asked}_{kind}", f"{self._alarm}_{kind}", kind)
+        key = next(key for key in keys if key in self._answers)
+        return CareReply(self._say(key, self._answers[key]), "followup")
 
-    def _alarm(self, level: str) -> CareReply:
-        alarm = self._alarms[level]
+    def _raise_alarm(self, level: str) -> CareReply:
+        if self.active and not self._calm:
+            level = min(level, self._alarm, key=list(self._alarms).index)
+        self._alarm, alarm = level, self._alarms[level]
         self._turns_left = max(self._turns_left, alarm["turns"])
         self._calm = level in ("past", "loss")
         return CareReply(self._say(level, alarm["say"]), level)
@@ -96,13 +101,8 @@ class CrisisProtocol:
         if recognise(text) == "past":
             return "intent_no"
         for kind, pattern in self._kinds.items():
-            if not pattern.search(words):
-                continue
-            if kind not in ("yes", "no"):
+            if pattern.search(words) and (kind not in ("yes", "no") or len(words.split()) <= SHORT_ANSWER):
                 return kind
-            if len(words.split()) <= SHORT_ANSWER:
-                answer = f"{self._asked}_{kind}"
-                return answer if answer in self._answers else kind
         return "listen"
 
     def _say(self, key: str, variants: list[dict]) -> tuple[str, ...]:
@@ -113,6 +113,7 @@ class CrisisProtocol:
         if reply.get("calm"):
             self._calm = True
             self._turns_left = min(self._turns_left, 2)
+        self._turns_left = max(self._turns_left, reply.get("turns", 0))
         return tuple(re.split(r"(?<=[.?!]) ", reply["text"].format(**self._numbers)))
 
 

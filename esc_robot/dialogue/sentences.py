@@ -110,6 +110,7 @@ def speakable(text: str) -> str:
     text = re.sub(r"\s+([.,!?;:])", r"\1", " ".join(text.split())).strip(" ,;:-")
     if not any(character.isalnum() for character in text):
         return ""
+    text = text[0].upper() + text[1:]
     return text if re.search(r"[.!?][\"'\u201d\u2019)]*$", text) else f"{text}."
 
 
