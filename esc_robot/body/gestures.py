@@ -85,26 +85,26 @@ class Library:
         return bool(re.search(rf"\b(?:{'|'.join(map(re.escape, self.gentle_words))})\b", words, re.IGNORECASE))
 
     def choose(self, strategy: str, sentence: str, previous: str | None = None, gentle: bool = False) -> Gesture:
-        """The gesture for one sentence of a turn.
+        """The gesture that fits one sentence of a turn best; see ``fitting``."""
+        return self.fitting(strategy, sentence, previous, gentle)[0]
+
+    def fitting(self, strategy: str, sentence: str, previous: str | None = None, gentle: bool = False) -> list[Gesture]:
+        """The gestures that fit one sentence of a turn, best first; at least one.
 
         A cue in the sentence counts most, then the turn's strategy; among equals the sentence itself decides, so that
-        the same words move alike. Not ``previous`` when another fits. With ``gentle``, or when the sentence itself is
-        of grief or crisis, nothing large, and of two equals the smaller.
+        the same words move alike. Never ``previous``. With ``gentle``, or when the sentence itself is of grief or
+        crisis, nothing large, and of two equals the smaller.
         """
         gentle = gentle or self.is_gentle(sentence)
         wanted = _plain(strategy)
-
-        def fitness(gesture: Gesture) -> tuple:
-            cue = gesture.cue_in(sentence) is not None
-            fits = wanted in map(_plain, gesture.strategies)
-            chance = zlib.crc32(f"{gesture.name} {sentence}".encode())
-            return 2 * cue + fits, -SIZES.index(gesture.size) if gentle else 0, chance
-
-        usable = [gesture for gesture in self.gestures.values()
-                  if (gesture.cues or gesture.strategies) and not (gentle and gesture.size == "large")]
-        ranked = sorted(usable, key=fitness, reverse=True)
-        fitting = [gesture for gesture in ranked if fitness(gesture)[0] and gesture.name != previous]
-        return fitting[0] if fitting else self["nod" if previous != "nod" else "head_tilt"]
+        ranked = []
+        for gesture in self.gestures.values():
+            fit = 2 * (gesture.cue_in(sentence) is not None) + (wanted in map(_plain, gesture.strategies))
+            if fit and gesture.name != previous and not (gentle and gesture.size == "large"):
+                chance = zlib.crc32(f"{gesture.name} {sentence}".encode())
+                ranked.append((fit, -SIZES.index(gesture.size) if gentle else 0, chance, gesture))
+        ranked.sort(key=lambda row: row[:3], reverse=True)
+        return [gesture for *_, gesture in ranked] or [self["nod" if previous != "nod" else "head_tilt"]]
 
 
 @lru_cache(maxsize=1)

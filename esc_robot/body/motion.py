@@ -47,12 +47,14 @@ class State:
 
 @dataclass(frozen=True)
 class Plan:
-    """trajectories: controller to Trajectory, only the controllers the gesture moves. stroke, seconds: when the stroke
-    has arrived and when all is back at rest, in seconds after the start. amplitude: 0 to 1, how large it came out."""
+    """trajectories: controller to Trajectory, only the controllers the gesture moves. stroke, retraction, seconds: when
+    the stroke has arrived, when the way back begins, and when all is back at rest, in seconds after the start.
+    amplitude: 0 to 1, how large it came out."""
 
     name: str
     trajectories: dict[str, Trajectory]
     stroke: float
+    retraction: float
     seconds: float
     amplitude: float
 
@@ -65,13 +67,14 @@ def plan(gesture: Gesture, profile: RobotProfile, state: State, stroke_in: float
     than it needs is waited for first. Velocity is continuous from the present one; limits hold throughout.
     """
     joints = _joints(gesture, profile)
+    back = [keyframe.phase for keyframe in gesture.keyframes].index("retraction")
     for share in _SMALLER if gesture.scalable else (1.0,):
         size = amplitude * share
         times, points = _timed(gesture, profile, joints, state, size, stroke_in)
         stroke = times[gesture.stroke_index]
         if stroke_in is None or stroke <= stroke_in + 0.02:
             break
-    return Plan(gesture.name, _split(profile, joints, points), stroke, times[-1], size)
+    return Plan(gesture.name, _split(profile, joints, points), stroke, times[back - 1], times[-1], size)
 
 
 def soft_stop(profile: RobotProfile, state: State) -> Plan:
@@ -83,7 +86,8 @@ def soft_stop(profile: RobotProfile, state: State) -> Plan:
     seconds = _pace(limits, stand, zero, [rest], [1.2])[0][0]
     points = [_point(STOP_SECONDS, stand, zero), _point(_STAND_SECONDS, stand, zero),
               _point(_STAND_SECONDS + seconds, rest, zero)]
-    return Plan("soft_stop", _split(profile, joints, points), STOP_SECONDS, points[-1].time, 1.0)
+    return Plan("soft_stop", _split(profile, joints, points), STOP_SECONDS, _STAND_SECONDS,
+                points[-1].time, 1.0)
 
 
 def quintic(start: tuple, end: tuple, seconds: float) -> np.ndarray:
