@@ -11,8 +11,8 @@ from collections import deque
 #: A node that dies this often within WINDOW_S is not coming back.
 MOST_DEATHS = 5
 WINDOW_S = 60.0
-#: What a node has to end in after Ctrl-C, before SIGTERM, and again before SIGKILL.
-GRACE_S = 5.0
+#: What a node has to end in after SIGTERM, before SIGKILL.
+GRACE_S = 8.0
 #: Exit code of a node that says why it cannot run: starting it again would say the same.
 CANNOT_RUN = 2
 
@@ -77,7 +77,7 @@ class Supervisor:
         return None
 
     def _end_all(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             alive = [process for process in self.processes.values() if process.poll() is None]
             for process in alive:
                 process.send_signal(number)

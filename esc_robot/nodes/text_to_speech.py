@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from esc_robot.nodes.base import Node, Sound, decode_event, decode_pair, encode_sound, run, stamped
+from esc_robot.nodes.base import BadMessage, Node, Sound, decode_event, decode_pair, encode_sound, run, stamped
 from esc_robot.speaking.voice import VOICES, Word, make_voice
 
 #: Silence after each sentence, s: voices end at once, and a listener needs a breath.
@@ -28,9 +28,10 @@ class TextToSpeech(Node):
         self._queue: queue.Queue = queue.Queue()
         self._words: dict[tuple[str, int], tuple[Word, ...]] = {}
         self._sentences: dict[str, int] = {}
+        self._expected: dict[str, int] = {}
         self._interrupted: set[str] = set()
         self.listen("/dialogue/reply", self._on_reply, decode_pair)
-        self.listen("/dialogue/end", lambda pair: self._queue.put((pair[0], None, 0)), decode_pair)
+        self.listen("/dialogue/end", self._on_end, decode_count)
         self.listen("/conversation/event", self._on_event, decode_event)
         self.listen("/conversation/interrupt", self._on_interrupt)
         self._thread = threading.Thread(target=self._synthesise, daemon=True)
@@ -42,6 +43,17 @@ class TextToSpeech(Node):
         index = self._sentences.get(turn, 0)
         self._sentences[turn] = index + 1
         self._queue.put((turn, sentence, index))
+        self._end_if_whole(turn)
+
+    def _on_end(self, pair) -> None:
+        turn, count = pair
+        self._expected[turn] = count
+        self._end_if_whole(turn)
+
+    def _end_if_whole(self, turn: str) -> None:
+        """Two topics keep no order between them: the end of a turn may be heard before its last sentence."""
+        if self._sentences.get(turn, 0) >= self._expected.get(turn, sys.maxsize):
+            self._queue.put((turn, None, 0))
 
     def _on_interrupt(self, message) -> None:
         self._interrupted |= {message.key} if message.key else set(self._sentences)
@@ -70,12 +82,21 @@ class TextToSpeech(Node):
             self._word_times.publish(stamped(event.stamp, status))
         elif event.name in ("turn_finished", "turn_interrupted"):
             self._sentences.pop(event.turn, None)
+            self._expected.pop(event.turn, None)
             self._interrupted.discard(event.turn)
             self._words = {key: words for key, words in self._words.items() if key[0] != event.turn}
 
     def close(self) -> None:
         self._queue.put(None)
         self._thread.join(timeout=2)
+
+
+def decode_count(message) -> tuple[str, int]:
+    """(turn id, number of sentences)."""
+    turn, value = decode_pair(message)
+    if not value.isdigit():
+        raise BadMessage("its value, the number of sentences, is no number")
+    return turn, int(value)
 
 
 def main() -> int:
