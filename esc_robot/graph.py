@@ -21,7 +21,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Node:
-    """A process: ``esc_robot.nodes.<name>``. on: the argument that switches it on ("!x": off); empty: it always runs."""
+    """A process: ``esc_robot.nodes.<name>``. on: the arguments that must be true ("!x": false); empty: it always runs."""
 
     about: str
     publishes: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ EVENTS = {
 }
 
 NODES = {
-    "microphone": Node("sound from a real input device", ("/audio/microphone",), (), on="!mock_audio"),
+    "microphone": Node("sound from a real input device", ("/audio/microphone",), (), on="!mock_audio !page_audio"),
     "speech_to_text": Node(
         "voice activity, end of turn, recognition",
         ("/speech/activity", "/speech/partial", "/speech/text"), ("/audio/microphone", "/conversation/event")),
@@ -90,7 +90,7 @@ NODES = {
     "text_to_speech": Node(
         "sentences to sound, and when each word sounds", ("/audio/speaker", "/speech/words"),
         ("/dialogue/reply", "/dialogue/end", "/conversation/event", "/conversation/interrupt")),
-    "speaker": Node("sound to a real output device", (), ("/audio/speaker", "/conversation/interrupt"), on="!mock_audio"),
+    "speaker": Node("sound to a real output device", (), ("/audio/speaker", "/conversation/interrupt"), on="!mock_audio !page_audio"),
     "gesture": Node(
         "a gesture that fits the words", ("/<controller>/joint_trajectory",),
         ("/dialogue/reply", "/dialogue/strategy", "/speech/words", "/conversation/event", "/joint_states")),
@@ -98,25 +98,36 @@ NODES = {
         "plays trajectories within the robot's limits", ("/joint_states",), ("/<controller>/joint_trajectory",), on="mock_robot"),
     "mock_audio": Node(
         "speaks lines or a recording into the microphone in real time and records both sides",
-        ("/audio/microphone",), ("/audio/speaker", "/conversation/event", "/conversation/interrupt", "/diagnostics"), on="mock_audio"),
+        ("/audio/microphone",), ("/audio/speaker", "/conversation/event", "/conversation/interrupt", "/diagnostics"), on="mock_audio !page_audio"),
     "observer": Node(
         "prints the conversation live with each turn's latency, writes the run folder, and ends when the script ends", (),
         ("/speech/text", "/dialogue/reply", "/dialogue/strategy", "/speech/words", "/conversation/event", "/joint_states", "/diagnostics"),
         on="observe"),
+    "web": Node(
+        "the page in the browser: robot in 3D, captions, conversation, typing, sound, stop, help lines",
+        ("/chat/text", "/audio/microphone", "/conversation/interrupt"),
+        ("/chat/text", "/speech/activity", "/speech/partial", "/speech/text", "/dialogue/strategy", "/dialogue/reply", "/dialogue/end",
+         "/audio/speaker", "/speech/words", "/conversation/event", "/conversation/interrupt", "/joint_states", "/diagnostics"),
+        on="page"),
 }
 
 ARGUMENTS = {
     "robot": Argument("talos", "robot profile: a name under config/robots",
-                      ("gesture.robot", "mock_robot.robot", "observer.robot")),
+                      ("gesture.robot", "mock_robot.robot", "observer.robot", "web.robot")),
     "mock_robot": Argument("false", "true: no robot, a simulated one with the profile's limits", choices=TRUTH),
     "mock_audio": Argument("false", "true: no sound device, scripted lines as the microphone", choices=TRUTH),
     "observe": Argument("false", "true: print and record the conversation", choices=TRUTH),
     "adapter": Argument("", "folder of a PEFT adapter for the dialogue model", ("dialogue.adapter",)),
-    "country": Argument("", "whose crisis line is named: a key of config/care/lines.yaml", ("dialogue.country",)),
+    "country": Argument("", "whose crisis line is named: a key of config/care/lines.yaml", ("dialogue.country", "web.country")),
     "microphone": Argument("", "input device, by name or index", ("microphone.device",)),
     "speaker": Argument("", "output device, by name or index", ("speaker.device",)),
     "lines": Argument("", "text file with the lines that mock audio speaks, one a line", ("mock_audio.lines",)),
     "wav": Argument("", "recording of a person (16 kHz mono wave) that mock audio plays instead of lines", ("mock_audio.wav",)),
+    "page": Argument("true", "true: a page in the browser shows the robot and the conversation", choices=TRUTH),
+    "page_audio": Argument("false", "true: the browser is the microphone and the loudspeaker, in place of sound devices or mock audio",
+                           ("web.audio",), TRUTH),
+    "web_host": Argument("", "address on which the page is served; empty: this machine only, any other wants web_token", ("web.host",)),
+    "web_token": Argument("", "what the page asks for where other machines can reach it; 12 characters or more", ("web.token",)),
     "out": Argument("", "folder for the record of the conversation", ("mock_audio.out", "observer.out")),
 }
 
@@ -124,7 +135,7 @@ ARGUMENTS = {
 SETUPS = {
     "robot": {},
     "sim": {"mock_robot": "true", "mock_audio": "true"},
-    "demo": {"mock_robot": "true", "mock_audio": "true", "observe": "true", "out": "runs/demo"},
+    "demo": {"mock_robot": "true", "mock_audio": "true", "observe": "true", "page": "false", "out": "runs/demo"},
 }
 
 
@@ -143,8 +154,7 @@ def settings(setup: str, given: dict[str, str]) -> dict[str, str]:
 
 def switched_on(node: str, values: dict[str, str]) -> bool:
     """Whether these argument values start this node."""
-    on = NODES[node].on
-    return not on or (values[on.lstrip("!")] == "true") != on.startswith("!")
+    return all((values[on.lstrip("!")] == "true") != on.startswith("!") for on in NODES[node].on.split())
 
 
 def parameters(node: str, values: dict[str, str]) -> dict[str, str]:

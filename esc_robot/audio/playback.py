@@ -46,6 +46,12 @@ class Playback:
         self._fade = np.zeros(0, np.int16)
         self._interrupted: list[tuple[str, int]] = []
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be pulled: no sound, no end of a turn, no interruption."""
+        with self._lock:
+            return not (self._queue or len(self._fade) or self._interrupted)
+
     def push(self, turn: str, sentence: int, pcm: np.ndarray, rate: int) -> None:
         """Queue int16 [n] at `rate` Hz; a sentence may come in several pieces. A turn that is over is dropped."""
         pcm = resample(pcm, rate, self.rate)
