@@ -52,6 +52,7 @@ def test_bad_trajectories_are_refused_and_the_robot_plays_the_next_good_one(star
     start_node("mock_robot")
     probe.listen("/joint_states")
     assert probe.awake("mock_robot")
+    assert probe.wait(lambda: probe.heard["/joint_states"])
     rest = joint(probe, "head_1_joint")
     for bad in (head(0.1, 0.1, names=("head_1_joint", "tail_joint")), head(math.nan, 0.0), head(9.0, 0.0),
                 head(0.1, 0.1, seconds=0.0), JointTrajectory()):
