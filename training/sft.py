@@ -24,14 +24,15 @@ from pathlib import Path
 import torch
 import transformers
 from accelerate import PartialState
-from transformers import EarlyStoppingCallback, ProgressCallback, TrainerCallback, TrainingArguments
+from transformers import AutoTokenizer, EarlyStoppingCallback, ProgressCallback, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT
 from esc_robot.errors import Problem
 from training.datasets import REGISTERS, Dialogue, Turn, corpus, corpus_files, read_dialogues, sha256, split
 from training.sft_config import SftConfig, dump, load, precision
 from training.sft_data import examples, pack
-from training.sft_model import SftTrainer, load_model, load_tokenizer, save_adapter
+from training.sft_model import SftTrainer, load_model, pretrained, save_adapter
 
 RUNS = Path("runs/sft")
 
@@ -49,7 +50,7 @@ def train(config: SftConfig, fresh: bool = False, root: Path = RUNS) -> dict:
         if state.is_main_process:
             prepare(folder, config, fresh)
     parts = read_parts(folder)
-    tokenizer = load_tokenizer(config)
+    tokenizer = pretrained(AutoTokenizer, config.model)
     rows = {part: pack(examples(dialogues, tokenizer, config.views if part == "train" else {"raw": 1.0},
                                 config.row_tokens, config.seed), config.row_tokens, config.seed)
             for part, dialogues in parts.items()}
@@ -61,7 +62,7 @@ def train(config: SftConfig, fresh: bool = False, root: Path = RUNS) -> dict:
         model=model, args=arguments(config, folder, state.num_processes, not checkpoint), train_dataset=rows["train"],
         eval_dataset=rows["valid"],
         callbacks=[EarlyStoppingCallback(config.patience), Curve(folder)])
-    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Progress())
     trainer.train(resume_from_checkpoint=checkpoint)
     result = {"steps": trainer.state.global_step, "best_step": trainer.state.best_global_step,
@@ -148,7 +149,8 @@ def arguments(config: SftConfig, folder: Path, processes: int, begins: bool) -> 
         eval_on_start=begins, eval_strategy="steps", eval_steps=config.evaluate_every, save_strategy="steps",
         save_steps=config.evaluate_every, save_total_limit=2, logging_steps=1,
         load_best_model_at_end=True, metric_for_best_model="eval_loss", greater_is_better=False,
-        remove_unused_columns=False, dataloader_pin_memory=False, ddp_find_unused_parameters=False, report_to="none")
+        remove_unused_columns=False, dataloader_pin_memory=False, ddp_find_unused_parameters=False, report_to="none",
+        disable_tqdm=True)
 
 
 def last_checkpoint(folder: Path) -> str | None:

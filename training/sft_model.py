@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, Trainer
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Trainer
 
 from esc_robot.dialogue.models import default_model_folder
 from esc_robot.errors import Problem
@@ -15,10 +15,6 @@ from training.sft_data import IGNORED, collate
 
 DEFAULT_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def load_tokenizer(config: SftConfig):
-    return _pretrained(AutoTokenizer, config.model)
 
 
 def load_model(config: SftConfig):
@@ -31,7 +27,7 @@ def load_model(config: SftConfig):
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=options["dtype"])
-    model = _pretrained(AutoModelForCausalLM, config.model, **options)
+    model = pretrained(AutoModelForCausalLM, config.model, **options)
     model.config.use_cache = False
     if config.four_bit:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=config.gradient_checkpointing)
@@ -62,7 +58,7 @@ def save_adapter(model, base: str, folder: Path) -> None:
     saved = copy(model.peft_config["default"])
     saved.base_model_name_or_path = DEFAULT_BASE if base == "default" else base
     saved.inference_mode = True
-    saved.save_pretrained(folder)
+    saved.savepretrained(folder)
 
 
 def token_losses(model, inputs: dict) -> torch.Tensor:
@@ -109,10 +105,11 @@ class SftTrainer(Trainer):
         return total / max(1, count)
 
 
-def _pretrained(kind, model: str, **options):
+def pretrained(kind, model: str, **options):
+    """``kind.from_pretrained`` of "default", a folder or a hub's name; Problem when it cannot be loaded."""
     source = default_model_folder() if model == "default" else model
     try:
-        return kind.from_pretrained(source, **options)
+        return kind.frompretrained(source, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise Problem("model", model, f"cannot be loaded ({why}); give \"default\" or a Hugging Face model folder"
