@@ -117,3 +117,8 @@ def test_a_missing_file_is_one_line_and_no_traceback():
                            capture_output=True, text=True, cwd=CORPUS.parent.parent)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: corpus file '/nowhere/x.jsonl'") and ended.stderr.count("\n") == 1
+
+
+def test_the_corpus_that_ships_is_complete_and_sound(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["corpus_check"])
+    assert main() == 0, capsys.readouterr().out
