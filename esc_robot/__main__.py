@@ -36,7 +36,7 @@ def command(node: str, values: dict[str, str], setup: str) -> list[str]:
              "--params-file", str(assets.config(graph.PARAMETERS))]
     for name, value in graph.parameters(node, values).items():
         # A parameter's value is YAML: quoted, a device called "3" or "no" stays a text.
-        words += ["-p", f"{name}:={value}" if value in graph.TRUTH else f"{name}:='{value}'"]
+        words += ["-p", f"{name}:={value}" if isinstance(value, bool) else f"{name}:='{value}'"]
     if setup == "demo":
         words += ["--log-level", "warn"]
     return words

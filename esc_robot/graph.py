@@ -92,8 +92,10 @@ NODES = {
         ("/dialogue/reply", "/dialogue/end", "/conversation/event", "/conversation/interrupt")),
     "speaker": Node("sound to a real output device", (), ("/audio/speaker", "/conversation/interrupt"), on="!mock_audio !page_audio"),
     "gesture": Node(
-        "a gesture that fits the words", ("/<controller>/joint_trajectory",),
-        ("/dialogue/reply", "/dialogue/strategy", "/speech/words", "/conversation/event", "/joint_states")),
+        "the body: strokes on their words, nods while listening, breath when idle; service /robot/stop (std_srvs/Trigger)",
+        ("/<controller>/joint_trajectory", "/conversation/interrupt"),
+        ("/speech/activity", "/speech/text", "/dialogue/reply", "/dialogue/strategy", "/speech/words", "/conversation/event",
+         "/joint_states")),
     "mock_robot": Node(
         "plays trajectories within the robot's limits", ("/joint_states",), ("/<controller>/joint_trajectory",), on="mock_robot"),
     "mock_audio": Node(
@@ -101,7 +103,7 @@ NODES = {
         ("/audio/microphone",), ("/audio/speaker", "/conversation/event", "/conversation/interrupt", "/diagnostics"), on="mock_audio !page_audio"),
     "observer": Node(
         "prints the conversation live with each turn's latency, writes the run folder, and ends when the script ends", (),
-        ("/speech/text", "/dialogue/reply", "/dialogue/strategy", "/speech/words", "/conversation/event", "/joint_states", "/diagnostics"),
+        ("/speech/text", "/dialogue/reply", "/dialogue/strategy", "/conversation/event", "/joint_states", "/diagnostics"),
         on="observe"),
     "web": Node(
         "the page in the browser: robot in 3D, captions, conversation, typing, sound, stop, help lines",
@@ -157,9 +159,9 @@ def switched_on(node: str, values: dict[str, str]) -> bool:
     return all((values[on.lstrip("!")] == "true") != on.startswith("!") for on in NODES[node].on.split())
 
 
-def parameters(node: str, values: dict[str, str]) -> dict[str, str]:
+def parameters(node: str, values: dict[str, str]) -> dict[str, str | bool]:
     """The node's parameters that the arguments give (those left empty are the parameters file's)."""
-    return {target.split(".")[1]: values[name] for name, argument in ARGUMENTS.items() for target in argument.sets
+    return {target.split(".")[1]: values[name] == "true" if argument.choices == TRUTH else values[name] for name, argument in ARGUMENTS.items() for target in argument.sets
             if values[name] and target.split(".")[0] == node}
 
 

@@ -3,9 +3,10 @@
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction
 from launch.events import Shutdown
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from esc_robot import assets, graph
-from esc_robot.supervisor import environment
+from esc_robot.supervisor import MOST_DEATHS, environment
 from launch import LaunchDescription
 
 
@@ -25,6 +26,9 @@ def _nodes(context) -> list[Node]:
 
 def _node(name: str, values: dict[str, str]) -> Node:
     ends_all = EmitEvent(event=Shutdown(reason="the script has ended")) if name == "observer" else None
+    # Without its type, launch would take a device called "3" for a number.
+    given = {key: ParameterValue(value, value_type=type(value))
+             for key, value in graph.parameters(name, values).items()}
     return Node(package="esc_robot", executable=name, name=name, output="screen", respawn=name != "observer",
-                respawn_delay=1.0, on_exit=ends_all, additional_env=environment(),
-                parameters=[str(assets.config(graph.PARAMETERS)), graph.parameters(name, values)])
+                respawn_delay=1.0, respawn_max_retries=MOST_DEATHS, on_exit=ends_all, additional_env=environment(),
+                parameters=[str(assets.config(graph.PARAMETERS)), given])

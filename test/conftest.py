@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from esc_robot.supervisor import environment
+
 ROOT = Path(__file__).parent.parent
 
 # Before any test imports rclpy or an engine. Domains 1 to 100 are safe on Linux's default port range.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+for _name, _value in environment().items():
+    os.environ.setdefault(_name, _value)
 os.environ.setdefault("MUJOCO_GL", "osmesa")
 
 

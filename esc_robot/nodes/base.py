@@ -3,7 +3,10 @@
 import array
 import importlib
 import math
+import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -118,6 +121,19 @@ class Node(RosNode):
             self.get_logger().warning(state)
         self._health, self._health_text = DiagnosticStatus.WARN, state
 
+    def work(self, target) -> threading.Thread:
+        """Run ``target`` in a thread of its own. When it fails, the node ends, and so is started again."""
+        def guarded() -> None:
+            try:
+                target()
+            except Exception:
+                if rclpy.ok():      # else it only met the end of the node in the middle of a message
+                    traceback.print_exc()
+                    os.kill(os.getpid(), signal.SIGTERM)
+        thread = threading.Thread(target=guarded, daemon=True)
+        thread.start()
+        return thread
+
     def _diagnose(self) -> None:
         figures = self.figures | ({"messages dropped": self._dropped} if self._dropped else {})
         status = DiagnosticStatus(level=self._health, name=self.get_name(), message=self._health_text)
@@ -226,6 +242,9 @@ def run(make_node, arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         return 1
     finally:
+        # A terminal's Ctrl-C and the launcher's come one after the other: the second must not break off the clean end.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()

@@ -28,6 +28,7 @@ class SpeechToText(Node):
         self._speaking: set[str] = set()
         self.listen("/audio/microphone", self._on_sound, microphone_sound)
         self.listen("/conversation/event", self._on_event, decode_event)
+        self.create_timer(0.05, lambda: self._tell(self.ears.poll()))
         self.ready()
 
     def _on_event(self, event) -> None:
@@ -38,10 +39,13 @@ class SpeechToText(Node):
 
     def _on_sound(self, sound: Sound) -> None:
         pcm = sound.pcm if not self._speaking else sound.pcm * 0
-        for heard in self.ears.feed(pcm):
-            self._tell(heard)
+        self._tell(self.ears.feed(pcm))
 
-    def _tell(self, heard) -> None:
+    def _tell(self, events: list) -> None:
+        for heard in events:
+            self._tell_one(heard)
+
+    def _tell_one(self, heard) -> None:
         if isinstance(heard, SpeechStarted):
             self._activity.publish(Bool(data=True))
             self.event("speech_started", heard.turn)

@@ -2,7 +2,6 @@
 
 import queue
 import sys
-import threading
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -34,8 +33,7 @@ class TextToSpeech(Node):
         self.listen("/dialogue/end", self._on_end, decode_count)
         self.listen("/conversation/event", self._on_event, decode_event)
         self.listen("/conversation/interrupt", self._on_interrupt)
-        self._thread = threading.Thread(target=self._synthesise, daemon=True)
-        self._thread.start()
+        self._thread = self.work(self._synthesise)
         self.ready()
 
     def _on_reply(self, pair) -> None:
