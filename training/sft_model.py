@@ -55,10 +55,12 @@ def save_adapter(model, base: str, folder: Path) -> None:
     tensors = {name: tensor.detach().half().contiguous().cpu()
                for name, tensor in get_peft_model_state_dict(model, save_embedding_layers=False).items()}
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    # safetensors writes for its owner alone; an adapter is installed for everybody.
+    (folder / "adapter_model.safetensors").chmod(0o644)
     saved = copy(model.peft_config["default"])
     saved.base_model_name_or_path = DEFAULT_BASE if base == "default" else base
     saved.inference_mode = True
-    saved.savepretrained(folder)
+    saved.save_pretrained(folder)
 
 
 def token_losses(model, inputs: dict) -> torch.Tensor:
@@ -109,7 +111,7 @@ def pretrained(kind, model: str, **options):
     """``kind.from_pretrained`` of "default", a folder or a hub's name; Problem when it cannot be loaded."""
     source = default_model_folder() if model == "default" else model
     try:
-        return kind.frompretrained(source, **options)
+        return kind.from_pretrained(source, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise Problem("model", model, f"cannot be loaded ({why}); give \"default\" or a Hugging Face model folder"
