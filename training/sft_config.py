@@ -28,7 +28,8 @@ class SftConfig:
     model: str = "default"
     data: list = field(default_factory=lambda: ["plain"])
     dialogues: int = 0
-    views: dict = field(default_factory=lambda: {"raw": 1.0, "stopwords": 0.12, "none": 0.1})
+    views: dict = field(default_factory=lambda: {
+        "raw": 1.0, "stopwords": 0.08, "recent+stopwords": 0.06, "none": 0.1})
     r: int = 16
     alpha: int = 32
     dropout: float = 0.1
