@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Turn:
-    """A user's utterance and the robot's sentences in answer to it; no sentence yet while it is being answered."""
+    """A user's utterance and the robot's sentences in answer to it; no sentence yet while it is being answered.
+
+    ``summary``: what the model wrote of the turns up to this one since the summary before, if one ends here.
+    """
 
     id: str
     user: str
     sentences: list[str] = field(default_factory=list)
     strategy: str = ""
     interrupted: bool = False
+    summary: str = ""
 
     @property
     def reply(self) -> str:

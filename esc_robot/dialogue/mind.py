@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.care.limits import SafeSentences, overstepped
@@ -15,6 +16,8 @@ from esc_robot.dialogue.conversation import Conversation, Turn
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT, with_prompt
 from esc_robot.dialogue.sentences import SentenceSplitter
 from esc_robot.dialogue.strategy import strategy_of
+from esc_robot.dialogue.summary import due, write
+from esc_robot.dialogue.views import summary
 from esc_robot.errors import Problem
 
 LONG_UTTERANCE = 400  # words; more than three minutes of speech
@@ -44,13 +47,15 @@ class TurnStats:
     first_sentence_seconds: float = 0.0
     seconds: float = 0.0
     dropped: int = 0
+    ahead_tokens: int = 0   # computed after the turn, by `between_turns`
 
 
 class Mind:
     """One conversation: ``engine`` writes, ``view`` of dialogue/views.py shows it the history, ``care`` is asked first.
 
-    ``budget``: tokens of history the model sees, None for all. ``respond`` may be called from one thread while another
-    calls ``cancel`` and ``heard_aloud``; a second ``respond`` waits until the first has ended or is closed.
+    ``budget``: tokens of history the model sees, None for all; never more than half of the model's context.
+    ``respond`` may be called from one thread while another calls ``cancel``, ``wake`` and ``heard_aloud``; a second
+    ``respond`` waits until the first has ended or is closed.
     """
 
     def __init__(self, engine, view: Callable, care: CrisisProtocol, prompt: str = SYSTEM_PROMPT,
@@ -63,10 +68,14 @@ class Mind:
         self._busy = threading.Lock()
         self._turn_id = ""
         self._cancel = threading.Event()
+        self._awake = threading.Event()
+        self._count_tokens = lru_cache(4096)(engine.count_tokens)
 
     def respond(self, turn_id: str, text: str) -> Iterator[Sentence]:
         """The reply to an utterance, each sentence as soon as it is complete; never empty unless cancelled."""
+        self.wake()
         with self._busy:
+            self._awake.clear()
             self._turn_id, self._cancel = turn_id, threading.Event()
             self.stats = stats = TurnStats(turn_id, time.time())
             start = time.perf_counter()
@@ -97,15 +106,43 @@ class Mind:
         if turn_id in ("", self._turn_id):
             self._cancel.set()
 
+    def between_turns(self) -> None:
+        """What can be done before the user speaks again: the summary is written on, where the view shows one, and the
+        prompt is computed up to where the next utterance begins. Ended by ``wake`` and by the next ``respond``."""
+        with self._busy:
+            if self._awake.is_set():
+                return
+            turns, computed = self.conversation.turns, 0
+            try:
+                if self.view is summary and due(turns):
+                    write(self.engine, turns, self.seed, self._awake)
+                    computed += self.engine.last.computed_tokens + self.engine.last.new_tokens
+                ahead = self._messages([*turns, Turn("", "I")])
+                with closing(self.engine.generate(ahead, seed=self.seed, cancel=self._awake)) as pieces:
+                    next(pieces, None)
+                computed += self.engine.last.computed_tokens
+            except Problem as problem:
+                log.warning("between turns: %s", problem)
+            if self.stats:
+                self.stats.ahead_tokens = computed
+
+    def wake(self) -> None:
+        """The user has said something: work between turns ends within a token, and none begins before the reply."""
+        self._awake.set()
+
     def heard_aloud(self, turn_id: str, sentences: int) -> None:
         """Only the first ``sentences`` of the turn's reply were sounded: the rest is forgotten, as if never said."""
         self.conversation.heard_aloud(turn_id, sentences)
 
+    def _messages(self, turns: list[Turn]) -> list[dict]:
+        room = self.engine.context_length // 2
+        budget = room if self.budget is None else min(self.budget, room)
+        return with_prompt(self.view(turns, budget, self._count_tokens), self.prompt)
+
     def _written(self, turn: Turn, stats: TurnStats) -> Iterator[Sentence]:
         said = 0
         try:
-            messages = self.view(self.conversation.turns, self.budget, self.engine.count_tokens)
-            for text in self._sentences(with_prompt(messages, self.prompt), stats):
+            for text in self._sentences(self._messages(self.conversation.turns), stats):
                 limit = overstepped(text)
                 if limit:
                     stats.dropped += 1

@@ -12,5 +12,8 @@ PLAIN_MODEL_PROMPT = (
 
 
 def with_prompt(messages: list[dict], prompt: str) -> list[dict]:
-    """Messages for the engine: the system prompt, then the conversation as a view shows it."""
+    """Messages for the engine: the system prompt, a view's notes of older turns below it, then the conversation."""
+    if messages[0]["role"] == "system":
+        notes, *messages = messages
+        prompt = f"{prompt}\n\n{notes['content']}"
     return [{"role": "system", "content": prompt}, *messages]

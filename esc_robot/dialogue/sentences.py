@@ -110,7 +110,9 @@ def speakable(text: str) -> str:
     text = re.sub(r"\s+([.,!?;:])", r"\1", " ".join(text.split())).strip(" ,;:-")
     if not any(character.isalnum() for character in text):
         return ""
-    text = text[0].upper() + text[1:]
+    text = re.sub(r"\bi\b(?![.\w])", "I", text)
+    first = next(at for at, character in enumerate(text) if character.isalnum())
+    text = text[:first] + text[first].upper() + text[first + 1:]
     return text if re.search(r"[.!?][\"'\u201d\u2019)]*$", text) else f"{text}."
 
 
