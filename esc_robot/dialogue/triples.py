@@ -20,7 +20,8 @@ _AUXILIARIES = (*_BE, "was", "were", "do", "does", "did", "have", "has", "had", 
 _INTERJECTIONS = {"hmm", "um", "uh", "oh", "yeah", "yes", "ok", "okay", "hi", "hello", "hey", "thanks", "well",
                   "please", "sorry", "lol", "maybe"}
 _VAGUE = {"lot", "lots", "kind", "sort", "bit", "thing", "things", "way", "time", "something", "anything",
-          "everything", "today", "yesterday", "tomorrow", "tonight"}
+          "everything"}
+_DAYS = {"today", "yesterday", "tomorrow", "tonight"}
 _NOUNS = ("NN", "NNS", "NNP", "NNPS")
 _MODIFIERS = ("JJ", "JJR", "JJS", "CD", "PRP$", "POS")
 _SUBORDINATORS = {"because", "that", "if", "when", "while", "although", "though", "unless", "whether", "than", "as"}
@@ -108,6 +109,8 @@ def _chunks(text: str) -> list[_Chunk]:
 def _chunk(words: list[tuple[str, str]], at: int) -> tuple[_Chunk | None, int]:
     """The chunk that begins at ``at``, None for a word without a part, and where the next one begins."""
     word, tag = words[at][0].lower(), words[at][1]
+    if word in _DAYS:
+        return None, at + 1
     if word in _INTERJECTIONS and _tag(words, at - 1)[:2] != "VB":
         return None, at + 1
     if tag == "MD" or tag[:2] == "VB" or (tag == "TO" and _tag(words, at + 1) == "VB") or word == "n't":
@@ -127,7 +130,7 @@ def _chunk(words: list[tuple[str, str]], at: int) -> tuple[_Chunk | None, int]:
     return None, at + 1
 
 
-def _verb(words: list[tuple[str, str]], at: int) -> tuple[_Chunk, int]:
+def _verb(words: list[tuple[str, str]], at: int) -> tuple[_Chunk | None, int]:
     """A verb group by its negations and main verbs: "have n't been sleeping" is "not sleeping"."""
     group = []
     while at < len(words) and (words[at][1] in ("MD", "TO", "RB", "RBR", "RP") or words[at][1][:2] == "VB"):
@@ -140,8 +143,8 @@ def _verb(words: list[tuple[str, str]], at: int) -> tuple[_Chunk, int]:
     kept = [NEGATIONS.get(word) or word for word, tag in group
             if word in NEGATIONS or ((tag[:2] == "VB" or tag in ("RP", "TO")) and (word not in _AUXILIARIES))]
     if last in _AUXILIARIES:
-        kept = ["is" if last in _BE else last, *kept] if kept != ["never"] else ["never", last]
-    return _Chunk("verb", " ".join(kept)), at
+        kept = ["is", *kept] if last in _BE else [*kept, last]
+    return (_Chunk("verb", " ".join(kept)) if kept else None), at
 
 
 def _nominal(words: list[tuple[str, str]], at: int) -> tuple[_Chunk | None, int]:
@@ -149,11 +152,11 @@ def _nominal(words: list[tuple[str, str]], at: int) -> tuple[_Chunk | None, int]
     kept, head = [], ""
     while at < len(words) and words[at][1] in (*_NOUNS, *_MODIFIERS, "DT", "RB", "PDT"):
         word, tag = words[at]
-        if head and tag not in _NOUNS and tag != "POS":
+        if (head and tag not in _NOUNS and tag != "POS") or (kept and word.lower() in _DAYS):
             break
         if tag in _NOUNS and word.lower() not in NEGATIONS:
             head = word
-        if tag == "POS":
+        if tag == "POS" and kept:
             kept[-1] += "'s"
             head = ""
         elif tag == "PRP$":
