@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-# Programs and libraries that no wheel brings, and what tells that each is there.
+# Programs and libraries that no wheel brings; the second line is for the tests alone (a sound card, a browser).
 APT := flite espeak-ng libosmesa6 libportaudio2
+APT_TEST := pulseaudio pulseaudio-utils libasound2-plugins chromium chromium-driver
 export HF_HUB_OFFLINE := 1
 export MUJOCO_GL := osmesa
 
-.PHONY: demo sim test lint bench models setup clean
+.PHONY: demo sim test lint bench models clean
 
 demo: models
 	$(PY) -m esc_robot demo $(if $(WAV),wav:=$(abspath $(WAV))) $(ARGS)
@@ -15,19 +16,22 @@ demo: models
 sim: models
 	$(PY) -m esc_robot sim mock_audio:=false observe:=true $(ARGS)
 
-test: models lint
+test: models lint $(VENV)/tests-ready
 	$(PY) -m pytest $(ARGS)
 
-lint: setup
+lint: $(VENV)/ready
 	$(PY) -m ruff check .
 
-models: setup
+models: $(VENV)/ready
 	$(PY) -m esc_robot.assets
 
-setup: $(VENV)/ready
-
 $(VENV)/ready: requirements.txt constraints.txt
-	@PYTHON=$(PYTHON) APT="$(APT)" sh .ci/setup $(VENV)
+	@sh .ci/apt $(APT)
+	@PYTHON=$(PYTHON) sh .ci/venv $(VENV)
+	@touch $@
+
+$(VENV)/tests-ready: $(VENV)/ready
+	@sh .ci/apt $(APT_TEST)
 	@touch $@
 
 clean:
