@@ -47,6 +47,8 @@ TOPICS = {
         "what the ears hear: 16 kHz mono; layout.dim is (samples, n), (rate_hz, 16000)"),
     "/audio/speaker": Topic("std_msgs/Int16MultiArray", 50,
         "one sentence as sound; dim (samples, n), (rate_hz, rate), (turn:ID, sentence index); no data and (end:ID): the turn's last"),
+    "/audio/played": Topic("std_msgs/Int16MultiArray", 200,
+        "what the loudspeaker is given, without holes: 16 kHz mono, as /audio/microphone; the ears take it out of what they hear"),
     "/speech/activity": Topic("std_msgs/Bool", 10, "true while the user is heard speaking"),
     "/speech/partial": Topic("diagnostic_msgs/KeyValue", 10, "key: turn id; value: the user's words up to the last pause; the turn may go on"),
     "/speech/text": Topic("diagnostic_msgs/KeyValue", 10, "key: turn id; value: what the user said, final"),
@@ -60,6 +62,8 @@ TOPICS = {
         "the timeline of each turn; stamp: when; name: the event; hardware_id: turn id; values: its details"),
     "/conversation/interrupt": Topic("diagnostic_msgs/KeyValue", 10,
         "key: turn id (empty: whatever runs); value: why; every stage drops what belongs to that turn"),
+    "/conversation/hold": Topic("std_msgs/Bool", 10,
+        "true: the user may be taking the floor, the loudspeaker falls silent at once; false: it goes on where it was"),
     "/<controller>/joint_trajectory": Topic("trajectory_msgs/JointTrajectory", 10, "a movement, in rad, for each controller of the robot's profile"),
     "/joint_states": Topic("sensor_msgs/JointState", 10, "50 Hz: positions in rad, velocities in rad/s"),
     "/diagnostics": Topic("diagnostic_msgs/DiagnosticArray", 50, "1 Hz: how each node is"),
@@ -70,19 +74,23 @@ EVENTS = {
     "speech_started": "the ears hear the user",
     "speech_ended": "the ears decided that the user has finished; values: silence (s since the last speech)",
     "text": "the words of the user are known; values: confidence (0 to 1)",
+    "backchannel": "the user said something like \"mhm\" while the robot spoke; the turn gets no answer",
+    "barge_in": "the user took the floor while the robot spoke",
+    "long_silence": "nobody has spoken for a while; values: seconds",
     "first_token": "the model has written its first token",
     "sentence_started": "a sentence begins to sound; values: sentence (index)",
     "turn_finished": "the last sentence has sounded",
     "turn_interrupted": "the turn was dropped; values: spoken (sentences that had sounded to their end)",
-    "gesture": "a gesture begins; values: name, sentence (index), word (the one its stroke belongs on), stroke_at (s)",
+    "gesture": "a gesture begins; values: name, sentence (index), word (the one its stroke belongs on) and word_at (s; both empty: none can be met in time), stroke_at (s)",
     "script_finished": "mock audio has played its last line; values: recording (path)",
 }
 
 NODES = {
     "microphone": Node("sound from a real input device", ("/audio/microphone",), (), on="!mock_audio !page_audio"),
     "speech_to_text": Node(
-        "voice activity, end of turn, recognition",
-        ("/speech/activity", "/speech/partial", "/speech/text"), ("/audio/microphone", "/conversation/event")),
+        "echo cancelling, voice activity, turn taking, recognition",
+        ("/speech/activity", "/speech/partial", "/speech/text", "/conversation/hold", "/conversation/interrupt"),
+        ("/audio/microphone", "/audio/played", "/conversation/event")),
     "dialogue": Node(
         "what to say: crisis protocol first, then the model",
         ("/dialogue/reply", "/dialogue/strategy", "/dialogue/end", "/conversation/interrupt"),
@@ -90,21 +98,22 @@ NODES = {
     "text_to_speech": Node(
         "sentences to sound, and when each word sounds", ("/audio/speaker", "/speech/words"),
         ("/dialogue/reply", "/dialogue/end", "/conversation/event", "/conversation/interrupt")),
-    "speaker": Node("sound to a real output device", (), ("/audio/speaker", "/conversation/interrupt"), on="!mock_audio !page_audio"),
+    "speaker": Node("sound to a real output device", ("/audio/played",), ("/audio/speaker", "/conversation/hold", "/conversation/interrupt"), on="!mock_audio !page_audio"),
     "gesture": Node(
         "the body: strokes on their words, nods while listening, breath when idle; service /robot/stop (std_srvs/Trigger)",
         ("/<controller>/joint_trajectory", "/conversation/interrupt"),
-        ("/speech/activity", "/speech/text", "/dialogue/reply", "/dialogue/strategy", "/speech/words", "/conversation/event",
-         "/joint_states")),
+        ("/speech/activity", "/speech/text", "/chat/text", "/dialogue/reply", "/dialogue/strategy", "/speech/words",
+         "/conversation/event", "/joint_states")),
     "mock_robot": Node(
         "plays trajectories within the robot's limits", ("/joint_states",), ("/<controller>/joint_trajectory",), on="mock_robot"),
     "mock_audio": Node(
         "speaks lines or a recording into the microphone in real time and records both sides",
-        ("/audio/microphone",), ("/audio/speaker", "/conversation/event", "/conversation/interrupt", "/diagnostics"), on="mock_audio !page_audio"),
+        ("/audio/microphone", "/audio/played"),
+        ("/audio/speaker", "/conversation/event", "/conversation/hold", "/conversation/interrupt", "/diagnostics"), on="mock_audio !page_audio"),
     "observer": Node(
         "prints the conversation live with each turn's latency, writes the run folder, and ends when the script ends", (),
-        ("/speech/text", "/dialogue/reply", "/dialogue/strategy", "/conversation/event", "/joint_states", "/diagnostics"),
-        on="observe"),
+        ("/speech/text", "/dialogue/reply", "/dialogue/strategy", "/conversation/event", "/<controller>/joint_trajectory", "/joint_states",
+         "/diagnostics"), on="observe"),
     "web": Node(
         "the page in the browser: robot in 3D, captions, conversation, typing, sound, stop, help lines",
         ("/chat/text", "/audio/microphone", "/conversation/interrupt"),
@@ -114,13 +123,16 @@ NODES = {
 }
 
 ARGUMENTS = {
-    "robot": Argument("talos", "robot profile: a name under config/robots",
+    "robot": Argument("talos", "robot profile: a name under config/robots, or the path of one, ending in .yaml",
                       ("gesture.robot", "mock_robot.robot", "observer.robot", "web.robot")),
     "mock_robot": Argument("false", "true: no robot, a simulated one with the profile's limits", choices=TRUTH),
     "mock_audio": Argument("false", "true: no sound device, scripted lines as the microphone", choices=TRUTH),
     "observe": Argument("false", "true: print and record the conversation", choices=TRUTH),
     "adapter": Argument("", "folder of a PEFT adapter for the dialogue model", ("dialogue.adapter",)),
     "country": Argument("", "whose crisis line is named: a key of config/care/lines.yaml", ("dialogue.country", "web.country")),
+    "stt": Argument("", "recogniser: whisper, or vosk, which needs less computing and a model for people", ("speech_to_text.recogniser",), ("", "whisper", "vosk")),
+    "vosk_model": Argument("", "folder of a Vosk model; empty: the best that can be had", ("speech_to_text.vosk_model",)),
+    "tts": Argument("", "voice: hibari, or pyttsx3, which needs less computing", ("text_to_speech.voice",), ("", "hibari", "pyttsx3")),
     "microphone": Argument("", "input device, by name or index", ("microphone.device",)),
     "speaker": Argument("", "output device, by name or index", ("speaker.device",)),
     "lines": Argument("", "text file with the lines that mock audio speaks, one a line", ("mock_audio.lines",)),

@@ -4,8 +4,11 @@ import jiwer
 import numpy as np
 import pytest
 
-from esc_robot.listening.recognizer import WhisperRecognizer
+from esc_robot.errors import Problem
+from esc_robot.listening.recognizer import make_recognizer, transcribe
 from esc_robot.listening.vad import RATE
+from esc_robot.listening.vosk import OWN_MODEL, VoskRecognizer, find_model
+from esc_robot.listening.whisper import WhisperRecognizer
 from esc_robot.speaking.flite import flite_line
 
 LINES = [
@@ -66,3 +69,71 @@ def test_an_utterance_longer_than_a_window_is_heard_to_its_end(recognizer):
     assert len(sound) > 40 * RATE
     heard = recognizer.transcribe(sound)
     assert jiwer.wer(words(" ".join(LINES * 2)), words(heard.text)) <= 0.05
+
+
+def padded(line: str) -> np.ndarray:
+    return np.concatenate([np.zeros(RATE // 2, np.int16), flite_line(line), np.zeros(RATE // 2, np.int16)])
+
+
+@pytest.fixture(scope="module")
+def streaming():
+    return VoskRecognizer(str(OWN_MODEL))
+
+
+def test_the_packages_own_vosk_model_understands_the_voices_it_knows(streaming):
+    heard = [transcribe(streaming, padded(line)).text for line in LINES]
+    assert jiwer.wer([words(line) for line in LINES], heard) <= 0.15
+
+
+def test_partial_words_grow_while_the_user_speaks(streaming):
+    sound, utterance, partials = padded(LINES[4]), streaming.utterance(), []
+    for start in range(0, len(sound), 1600):
+        utterance.feed(sound[start:start + 1600])
+        partials.append(utterance.partial().text)
+    final = utterance.final()
+    assert len(set(partials)) >= 5 and sorted(partials, key=len) == partials
+    assert final.text == words(LINES[4]) and final.text.startswith(partials[len(partials) // 2])
+
+
+@pytest.mark.parametrize("name", ["whisper", "vosk"])
+def test_each_word_has_its_time_and_confidence(recognizer, streaming, name):
+    sound = padded(LINES[4])
+    heard = transcribe(recognizer if name == "whisper" else streaming, sound)
+    assert [words(word.text) for word in heard.words] == words(LINES[4]).split()
+    times = [time for word in heard.words for time in (word.start, word.end)]
+    assert times == sorted(times) and times[0] >= 0 and times[-1] <= len(sound) / RATE
+    assert 1.6 < heard.words[5].start < 2.3      # "and", after half a second of silence
+    assert all(0 < word.confidence <= 1 for word in heard.words)
+
+
+def test_more_sound_after_a_partial_is_heard_too(recognizer):
+    first, second = padded(LINES[0]), padded(LINES[3])
+    utterance = recognizer.utterance()
+    utterance.feed(first)
+    assert words(utterance.partial().text) == words(LINES[0])
+    utterance.feed(second)
+    assert words(utterance.final().text) == words(f"{LINES[0]} {LINES[3]}")
+
+
+def test_a_given_vosk_model_comes_first_then_the_one_in_vosks_cache_then_the_packages_own(tmp_path, monkeypatch):
+    import vosk
+    monkeypatch.setattr(vosk, "MODEL_DIRS", [None, tmp_path / "no", tmp_path])
+    assert find_model(network=False) == OWN_MODEL
+    cached = tmp_path / "vosk-model-small-en-us-0.15"
+    (cached / "am").mkdir(parents=True)
+    assert find_model(network=False) == cached
+    assert find_model(str(OWN_MODEL)) == OWN_MODEL
+
+
+def test_without_a_network_the_packages_own_model_listens_and_says_how_to_get_a_better_one(monkeypatch):
+    import vosk
+    monkeypatch.setattr(vosk, "MODEL_DIRS", [])
+    monkeypatch.setattr("esc_robot.listening.vosk.DOWNLOADS", ("127.0.0.1", 1))
+    assert "for people" in VoskRecognizer().name and "vosk_model:=" in VoskRecognizer().name
+
+
+def test_a_folder_without_a_vosk_model_is_named(tmp_path):
+    with pytest.raises(Problem, match="no model there"):
+        make_recognizer("vosk", model=str(tmp_path))
+    with pytest.raises(Problem, match="choose one of whisper, vosk"):
+        make_recognizer("ears")

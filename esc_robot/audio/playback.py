@@ -9,6 +9,7 @@ import numpy as np
 from esc_robot.audio.resample import resample
 
 FADE_S = 0.010
+LONGEST_HOLD_S = 6.0    # then the turn goes on: whoever held it has gone
 REMEMBERED_TURNS = 64
 
 
@@ -45,6 +46,7 @@ class Playback:
         self._over: deque[str] = deque(maxlen=REMEMBERED_TURNS)
         self._fade = np.zeros(0, np.int16)
         self._interrupted: list[tuple[str, int]] = []
+        self._held = 0                               # samples for which it will be held at most
 
     @property
     def idle(self) -> bool:
@@ -67,6 +69,13 @@ class Playback:
                 self._started.setdefault(piece.turn, [])
                 self._queue.append(piece)
 
+    def hold(self, held: bool) -> None:
+        """Fall silent, with a short fade-out, and lose nothing; not held: go on from there."""
+        with self._lock:
+            if held and not self._held:
+                self._fade = self._fade_out()
+            self._held = int(LONGEST_HOLD_S * self.rate) if held else 0
+
     def interrupt(self, turn: str) -> None:
         """Drop what is left of `turn` ("" = of every turn), now and when it comes late, with a short fade-out."""
         with self._lock:
@@ -74,14 +83,21 @@ class Playback:
                 if name not in self._over:
                     self._drop(name)
 
-    def _drop(self, turn: str) -> None:
-        started = self._started.pop(turn, [])
-        left = {piece.sentence for piece in self._queue if piece.turn == turn}
+    def _fade_out(self) -> np.ndarray:
+        """The last of what sounds, int16 [at most FADE_S]."""
         head = self._queue[0] if self._queue else None
-        if head and head.turn == turn and head.sentence in started:
-            rest = head.pcm[head.position:head.position + int(FADE_S * self.rate)]
-            self._fade = (rest * np.linspace(1, 0, len(rest))).astype(np.int16)
+        if head is None or head.pcm is None or head.sentence not in self._started[head.turn]:
+            return np.zeros(0, np.int16)
+        rest = head.pcm[head.position:head.position + int(FADE_S * self.rate)]
+        return (rest * np.linspace(1, 0, len(rest))).astype(np.int16)
+
+    def _drop(self, turn: str) -> None:
+        left = {piece.sentence for piece in self._queue if piece.turn == turn}
+        if self._queue and self._queue[0].turn == turn and not self._held:
+            self._fade = self._fade_out()
+        self._held = 0
         self._queue = deque(piece for piece in self._queue if piece.turn != turn)
+        started = self._started.pop(turn, [])
         self._over.append(turn)
         self._interrupted.append((turn, sum(sentence not in left for sentence in started)))
 
@@ -95,6 +111,9 @@ class Playback:
             if not len(self._fade):
                 events += [PlaybackEvent("turn_interrupted", *interrupted, filled) for interrupted in self._interrupted]
                 self._interrupted.clear()
+            if self._held:
+                self._held = max(self._held - samples, 0)
+                return frame, events
             while self._queue and filled < samples:
                 piece = self._queue[0]
                 if piece.pcm is None:

@@ -1,5 +1,9 @@
-"""The user's side of a scripted conversation: lines spoken into the microphone, one after each answer."""
+"""The user's side of a scripted conversation: lines spoken into the microphone, one after each answer.
 
+A line of the file that begins with ``+1.2`` is spoken into the robot's answer, 1.2 s after it began to sound.
+"""
+
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -18,14 +22,19 @@ RATE = 16000
 PAUSE_IN_RECORDING_S = 1.5
 #: |sample| below this (-50 dBFS) at the end of a line is silence.
 SILENCE = 104
+OVER_THE_ROBOT = re.compile(r"\+(\d+(?:\.\d+)?)\s+(?=\S)")
 
 
 @dataclass(frozen=True)
 class Line:
-    """said: the words, "" for a recording, whose words nobody wrote down; pcm: int16 [samples] at RATE."""
+    """said: the words, "" for a recording, whose words nobody wrote down; pcm: int16 [samples] at RATE.
+
+    over: s after the robot began to answer the line before; None: after the robot has finished.
+    """
 
     said: str
     pcm: np.ndarray
+    over: float | None = None
 
     @property
     def speech_samples(self) -> int:
@@ -44,7 +53,13 @@ def spoken_lines(path: Path, voice: str) -> list[Line]:
     said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not said:
         raise Problem("lines file", path, "has no lines; write one line for each thing the user says")
-    return [Line(line, flite_line(line, voice)) for line in said]
+    return [_line(words, voice) for words in said]
+
+
+def _line(words: str, voice: str) -> Line:
+    over = OVER_THE_ROBOT.match(words)
+    said = words[over.end():] if over else words
+    return Line(said, flite_line(said, voice), float(over[1]) if over else None)
 
 
 def recorded_lines(path: Path) -> list[Line]:
@@ -75,11 +90,12 @@ class Script:
     def __init__(self, lines: list[Line], pause: float, answer_timeout: float):
         self.lines, self.pause, self.answer_timeout = lines, pause, answer_timeout
         self.state, self.index, self._since, self._position = State.PAUSE, 0, 0, 0
+        self._wait = pause
 
     def pull(self, samples: int) -> tuple[np.ndarray, Line | None]:
         """The next ``samples`` of the microphone (int16), and the line that begins with them, if one does."""
         begins = None
-        if self.state is State.PAUSE and self._since >= self.pause * RATE:
+        if self.state is State.PAUSE and self._since >= self._wait * RATE:
             self.state, self._position, self._since = State.SPEAKING, 0, 0
             begins = self.lines[self.index]
         self._since += samples
@@ -93,12 +109,20 @@ class Script:
             self.answered()
         return np.zeros(samples, np.int16), begins
 
+    def answering(self) -> None:
+        """The robot begins to sound: a line that is spoken over it has its time."""
+        following = self.index + 1
+        if self.state is State.WAITING and following < len(self.lines) and self.lines[following].over is not None:
+            self._next(self.lines[following].over)
+
     def answered(self) -> None:
         """The robot has finished: the next line may come. A late answer, while a line is spoken, changes nothing."""
-        if self.state is not State.WAITING:
-            return
-        self.index += 1
-        self.state, self._since = (State.PAUSE if self.index < len(self.lines) else State.DONE), 0
+        if self.state is State.WAITING:
+            self._next(self.pause)
+
+    def _next(self, wait: float) -> None:
+        self.index, self._wait, self._since = self.index + 1, wait, 0
+        self.state = State.PAUSE if self.index < len(self.lines) else State.DONE
 
 
 class Recording:

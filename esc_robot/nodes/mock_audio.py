@@ -8,6 +8,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from esc_robot import assets
+from esc_robot.audio.echo import EchoPath
 from esc_robot.audio.playback import Playback
 from esc_robot.audio.script import RATE, Recording, Script, State, recorded_lines, spoken_lines
 from esc_robot.audio.wavefile import write_wav
@@ -30,6 +31,9 @@ class MockAudio(Node):
         timeout = self.parameter("answer_timeout", 60.0, "seconds to wait for an answer before the next line", 1.0,
                                  600.0)
         self.out = self.parameter("out", "", "folder for conversation.wav (left: user, right: robot); empty: none")
+        self.echo = EchoPath(
+            self.parameter("echo_gain", 0.0, "how much of the robot's sound its microphone hears", 0.0, 2.0),
+            self.parameter("echo_delay", 0.08, "seconds until it does", 0.0, 0.5))
         spoken = recorded_lines(Path(wav)) if wav else spoken_lines(
             Path(lines) if lines else assets.config("demo_lines.txt"), voice)
         self.script = Script(spoken, pause, timeout)
@@ -39,8 +43,10 @@ class MockAudio(Node):
         self._began = 0.0
         self._done = 0
         self._microphone = self.publisher("/audio/microphone")
+        self._played = self.publisher("/audio/played")
         self.listen("/audio/speaker", self._on_sound, decode_sound)
         self.listen("/conversation/interrupt", lambda message: self.playback.interrupt(message.key))
+        self.listen("/conversation/hold", lambda message: self.playback.hold(message.data))
         self.listen("/conversation/event", self._on_event, decode_event)
         self.listen("/diagnostics", self._on_diagnostics)
         self._timer = self.create_timer(FRAME_S, self._tick)
@@ -56,7 +62,9 @@ class MockAudio(Node):
             self.playback.push(sound.turn, sound.sentence, sound.pcm, sound.rate)
 
     def _on_event(self, event) -> None:
-        if event.name == "turn_finished":
+        if event.name == "sentence_started":
+            self.script.answering()
+        elif event.name == "turn_finished":
             self.script.answered()
 
     def _tick(self) -> None:
@@ -77,7 +85,9 @@ class MockAudio(Node):
             if line is not None:
                 self.event("user_speaks", "", at, said=line.said, ends_at=at + line.speech_samples / RATE)
         self._done += due
-        self._microphone.publish(encode_sound(Sound(user, RATE)))
+        self._played.publish(encode_sound(Sound(robot, RATE)))
+        heard = (user + self.echo.through(robot).astype(np.int32)).clip(-32768, 32767).astype(np.int16)
+        self._microphone.publish(encode_sound(Sound(heard, RATE)))
         tell_playback(self, events, at, RATE)
         self._keep(user, robot)
 

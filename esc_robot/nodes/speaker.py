@@ -7,9 +7,12 @@ import numpy as np
 
 from esc_robot.audio.devices import open_output
 from esc_robot.audio.playback import Playback
-from esc_robot.nodes.base import Node, Sound, decode_sound, run, tell_playback
+from esc_robot.audio.resample import StreamResampler
+from esc_robot.nodes.base import Node, Sound, decode_sound, encode_sound, run, tell_playback
 
 RATE = 24000
+#: The rate of the ears, which take what is played out of what they hear, Hz.
+EARS_RATE = 16000
 
 
 class Speaker(Node):
@@ -19,10 +22,13 @@ class Speaker(Node):
         super().__init__("speaker")
         device = self.parameter("device", "", "output device, by name, part of a name, or index; empty: the system's")
         self.playback = Playback(RATE)
+        self._played = self.publisher("/audio/played")
+        self._to_ears = StreamResampler(RATE, EARS_RATE)
         self._output = None
         self._output = open_output(device, RATE, self._pull)
         self.listen("/audio/speaker", self._on_sound, decode_sound)
         self.listen("/conversation/interrupt", lambda message: self.playback.interrupt(message.key))
+        self.listen("/conversation/hold", lambda message: self.playback.hold(message.data))
         self.ready()
 
     def _on_sound(self, sound: Sound) -> None:
@@ -33,6 +39,7 @@ class Speaker(Node):
 
     def _pull(self, samples: int) -> np.ndarray:
         pcm, events = self.playback.pull(samples)
+        self._played.publish(encode_sound(Sound(self._to_ears.feed(pcm), EARS_RATE)))
         if self._output is not None:    # the device may pull once before it is known here
             tell_playback(self, events, time.time() + self._output.latency, RATE)
             self.figures = {"device": self._output.name, "underruns": self._output.faults,
