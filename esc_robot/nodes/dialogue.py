@@ -9,9 +9,8 @@ import time
 from diagnostic_msgs.msg import KeyValue
 
 from esc_robot.care.crisis import CrisisProtocol
-from esc_robot.dialogue.engine import Sampling, TransformersEngine
+from esc_robot.dialogue.engine import ENGINES, Sampling, make_engine
 from esc_robot.dialogue.mind import Mind
-from esc_robot.dialogue.models import default_model_folder
 from esc_robot.dialogue.prompt import PLAIN_MODEL_PROMPT, SYSTEM_PROMPT
 from esc_robot.dialogue.views import VIEWS
 from esc_robot.nodes.base import BadMessage, Node, decode_event, decode_pair, run
@@ -22,9 +21,13 @@ class Dialogue(Node):
 
     def __init__(self):
         super().__init__("dialogue")
-        adapter = self.parameter("adapter", "", "folder of a PEFT adapter; empty: the model as it comes")
+        model = self.parameter("model", "default", "a model of models.yaml, a Hugging Face folder or a hub name")
+        kind = self.parameter("engine", "auto", "what computes it; auto: server, GPU or llama.cpp", choices=ENGINES)
+        adapter = self.parameter("adapter", "", "folder of a PEFT adapter, or its name on the server; empty: none")
+        server_url = self.parameter("server_url", "", "an OpenAI-compatible server: http://host:8000/v1")
+        bits = self.parameter("quantization", "", "on a GPU: 4bit, 8bit or empty", choices=("", "4bit", "8bit"))
         view = self.parameter("view", "stopwords", "how the history is shown to the model", choices=tuple(VIEWS))
-        care = CrisisProtocol(self.parameter("country", "default", "whose crisis line: a key of config/care/lines.yaml"))
+        care = CrisisProtocol(self.parameter("country", "default", "whose crisis line: a key of care/lines.yaml"))
         sampling = Sampling(
             temperature=self.parameter("temperature", 0.7, "sampling temperature; 0: the likeliest token", 0.0, 2.0),
             top_p=self.parameter("top_p", 0.95, "nucleus sampling: share of probability kept", 0.01, 1.0),
@@ -32,7 +35,7 @@ class Dialogue(Node):
             max_new_tokens=self.parameter("max_new_tokens", 128, "longest reply, in tokens", 8, 1024))
         threads = self.parameter("threads", 2, "processor threads of the model", 1, 64)
         seed = self.parameter("seed", -1, "seed of the choices, to repeat a run; -1: another each time", -1, 2**31 - 1)
-        engine = TransformersEngine(default_model_folder(), adapter or None, threads, sampling)
+        engine = make_engine(model, kind, adapter or None, threads, sampling, server_url, bits)
         self.mind = Mind(engine, VIEWS[view], care, SYSTEM_PROMPT if adapter else PLAIN_MODEL_PROMPT,
                          seed=None if seed < 0 else seed)
         self._reply = self.publisher("/dialogue/reply")
