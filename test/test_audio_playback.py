@@ -2,7 +2,7 @@ import threading
 
 import numpy as np
 
-from esc_robot.audio.playback import Playback, PlaybackEvent
+from esc_robot.audio.playback import FADE_S, LONGEST_HOLD_S, Playback, PlaybackEvent
 
 RATE = 16_000
 
@@ -149,3 +149,37 @@ def test_pushing_pulling_and_interrupting_at_once_ends_every_turn_exactly_once()
         events += playback.pull(160)[1]
     ended = [event.turn for event in events if event.name != "sentence_started"]
     assert sorted(ended) == sorted(turns)
+
+
+def test_held_sound_stops_within_the_fade_and_goes_on_where_it_was():
+    playback, sound = Playback(RATE), np.full(RATE, 1000, np.int16)
+    playback.push("t1", 0, sound, RATE)
+    playback.end("t1")
+    playback.pull(RATE // 2)
+    playback.hold(True)
+    frame, events = playback.pull(RATE)
+    assert not frame[int(FADE_S * RATE):].any() and frame[:10].any() and events == []
+    playback.hold(False)
+    frame, events = playback.pull(RATE // 2)
+    assert (frame == 1000).all() and [event.name for event in events] == ["turn_finished"]
+
+
+def test_an_interruption_ends_the_hold_without_another_sound():
+    playback = Playback(RATE)
+    playback.push("t1", 0, np.full(RATE, 1000, np.int16), RATE)
+    playback.pull(100)
+    playback.hold(True)
+    playback.pull(RATE)
+    playback.interrupt("t1")
+    frame, events = playback.pull(100)
+    assert not frame.any() and [event.name for event in events] == ["turn_interrupted"]
+    playback.push("t2", 0, np.full(100, 5, np.int16), RATE)
+    assert (playback.pull(100)[0] == 5).all()
+
+
+def test_a_hold_that_nobody_ends_ends_by_itself():
+    playback = Playback(RATE)
+    playback.push("t1", 0, np.full(RATE, 1000, np.int16), RATE)
+    playback.hold(True)
+    assert not playback.pull(int(LONGEST_HOLD_S * RATE))[0].any()
+    assert playback.pull(100)[0].any()

@@ -19,7 +19,7 @@ from esc_robot.listening.endpointing import (
     Started,
 )
 from esc_robot.listening.recognizer import Recognizer, Transcript, Utterance
-from esc_robot.listening.turn_taking import Patience, is_backchannel
+from esc_robot.listening.turn_taking import Patience, takes_the_floor
 from esc_robot.listening.vad import RATE, WINDOW, SileroVad
 
 # While the robot speaks, echo cancelling takes some of the user's voice too: so many windows of so much are a hint.
@@ -209,13 +209,12 @@ class Ears:
         if words.text and not told:
             events.append(Partial(self._turn, words.text, words.confidence))
         if self._held and not self._endpointer.talking and self._endpointer.quiet >= self._recognizer.lag:
-            wants_the_floor = words.text and not is_backchannel(words.text)
-            events += self._barge_in(self._turn) if wants_the_floor else self._release()
+            events += self._barge_in(self._turn) if takes_the_floor(words.text) else self._release()
         return events
 
     def _on_final(self, turn: str, aside: bool, words: Transcript) -> list[EarsEvent]:
         if aside and self._robots_floor:
-            if not words.text or is_backchannel(words.text):
+            if not takes_the_floor(words.text):
                 return [*self._release(), Backchannel(turn)]
             return [*self._barge_in(turn), Heard(turn, words.text, words.confidence)]
         return [Heard(turn, words.text, words.confidence)]

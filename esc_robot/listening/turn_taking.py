@@ -26,6 +26,8 @@ BACKCHANNELS = _words("""
     mhm mm mmm mmhmm hmm hm m h um uh huh uhhuh ah oh aha yeah yes yep yup ya right alright okay ok sure true exactly
     wow ha haha hahaha hehe good nice great really totally absolutely isee allright""")
 MOST_BACKCHANNEL_WORDS = 3
+# What a single word must be to take the floor. Any other may be a "mhm" that was misheard under the robot's voice.
+INTERRUPTING = _words("stop wait no hey hold sorry pardon please help but what why listen quiet enough goodbye bye")
 # Of the pauses a speaker makes within a turn, the next is shorter than the longest of the last few times this.
 MARGIN = 1.25
 REMEMBERED_PAUSES = 8
@@ -68,7 +70,9 @@ def unfinished(words: str) -> bool:
     return not found or bool(TRAILING.search(words)) or found[-1] in CONNECTING
 
 
-def is_backchannel(words: str) -> bool:
-    """Whether these are the sounds of a listener ("mhm", "yeah, right"), who leaves the floor to the other."""
+def takes_the_floor(words: str) -> bool:
+    """Whether words spoken into the robot's want the floor; a listener's ("mhm", "yeah, right") do not."""
     found = _words(re.sub(r"-|(?<=\bi) (?=see\b)|(?<=\ball) (?=right\b)", "", words.lower()))
-    return 0 < len(found) <= MOST_BACKCHANNEL_WORDS and all(word in BACKCHANNELS for word in found)
+    if len(found) <= 1:
+        return bool(found) and found[0] in INTERRUPTING
+    return len(found) > MOST_BACKCHANNEL_WORDS or any(word not in BACKCHANNELS for word in found)
