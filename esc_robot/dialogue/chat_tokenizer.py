@@ -19,7 +19,7 @@ class ChatTokenizer:
         logging.disable_progress_bar()
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
-            self.context_length: int = AutoConfig.from_pretrained(folder).max_position_embeddings
+            self.config = AutoConfig.from_pretrained(folder)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise Problem("model folder", folder, f"its tokenizer cannot be read ({first_line(error)}); "
                                                   "fetch it again") from None

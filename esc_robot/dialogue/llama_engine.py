@@ -44,15 +44,13 @@ class LlamaEngine:
         self.file, self.folder = Path(file), Path(folder)
         self.sampling = sampling or Sampling()
         self.chat = ChatTokenizer(self.folder)
-        window = self.chat.context_length
+        window = self.chat.config.max_position_embeddings
         self.context_length = min(window, context_length or window)
         self.last = Generation()
         self._threads = threads
-        self._adapters: list[Path] = []
-        self._active: Path | None = None
-        if adapter:
-            self._adapters = [self._active] = [gguf_adapter(adapter, self.folder)]
-        self._server = self._start()
+        self._active = gguf_adapter(adapter, self.folder) if adapter else None
+        self._adapters = [self._active] if adapter else []
+        self._server = self._start(self._adapters)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text``, without the template's own."""
@@ -66,8 +64,8 @@ class LlamaEngine:
         """
         file = gguf_adapter(adapter, self.folder) if adapter else None
         if file and file not in self._adapters:
-            self._adapters.append(file)
-            self._server = self._start()
+            more = [*self._adapters, file]
+            self._server, self._adapters = self._start(more), more
         self._active = file
 
     def generate(self, messages: list[dict], seed: int | None = None, cancel: Event | None = None) -> Iterator[str]:
@@ -141,14 +139,14 @@ class LlamaEngine:
                     raise Problem("model file", self.file, f"llama.cpp: {answer['error']['message'][:120]}")
                 yield answer
 
-    def _start(self) -> xllamacpp.Server:
+    def _start(self, adapters: list[Path]) -> xllamacpp.Server:
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(self.file)
         parameters.n_ctx, parameters.n_parallel = self.context_length, 1
         parameters.n_batch = parameters.n_ubatch = PREFILL_CHUNK
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = self._threads
         parameters.verbosity, parameters.warmup = -1, False
-        parameters.lora_adapters = [_lora(file) for file in self._adapters]
+        parameters.lora_adapters = [_lora(file) for file in adapters]
         with tempfile.TemporaryDirectory() as hidden, _own_signals():
             # llama.cpp always listens; on a socket that nobody can find once the folder is gone.
             parameters.hostnames = [f"{hidden}/socket.sock"]

@@ -18,7 +18,7 @@ from esc_robot.dialogue.engine import Generation, Sampling, check_fits
 from esc_robot.errors import Problem
 
 CONNECT_SECONDS = 3.0
-FIRST_SECONDS = 20.0    # until the first token: the prompt, and whoever is served before
+FIRST_SECONDS = 10.0    # until the first token: the prompt, and whoever is served before
 STALL_SECONDS = 5.0     # between two tokens
 BACK_OFF = (0.25, 0.75, 1.5)   # waits before another attempt, in seconds: a user can bear no longer silence
 BUSY = (429, 500, 502, 503, 504)
@@ -123,8 +123,8 @@ class ServerEngine:
                         begun = True
                         yield event
                 return
-            except Stalled:
-                raise Problem("server", self.url, "stalls; see whether it is overloaded") from None
+            except (Stalled, TimeoutError):
+                raise Problem("server", self.url, "does not answer in time; see whether it is overloaded") from None
             except (_Unavailable, OSError, http.client.HTTPException, ValueError):
                 if begun:
                     raise Problem("server", self.url, "broke off in the middle of a reply; see whether it runs"
