@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from rclpy.serialization import deserialize_message
+from rclpy.callback_groups import CallbackGroup
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -15,7 +15,6 @@ from esc_robot.assets import wheel_files
 from esc_robot.audio.playback import Playback
 from esc_robot.audio.resample import StreamResampler
 from esc_robot.body.profile import load_profile
-from esc_robot.graph import TOPICS
 from esc_robot.nodes.base import (
     BadMessage,
     Node,
@@ -63,13 +62,19 @@ class Web(Node):
         self.playback = Playback(EARS_RATE) if audio else None
         self._clock = self.create_timer(PLAYBACK_S, self._play, autostart=False) if audio else None
         self._pulled_until = 0.0
-        self._pose, self._pose_at = [], 0.0
+        self._pose: list[float | None] = []
+        self._closed, self._follower = threading.Event(), None
         actions = Actions(self._snapshot, self._say, self._stop, self._on_microphone if audio else None)
         about = {"robot": profile.name.replace("_", " ").upper(), "help": help_lines(country), "own_sound": audio}
         three_js = wheel_files("nicegui") / "index.js"
         self.server = PageServer(host, port, token, actions, about, self.drawing, three_js)
         self.server.start()
         self._listen()
+        if self.drawing:
+            self._joint_states = self.create_subscription(JointState, "/joint_states", lambda message: None, 1,
+                                                          callback_group=Polled())
+            self._follower = threading.Thread(target=self._follow, daemon=True)
+            self._follower.start()
         self.get_logger().info(f"the page is on {self.server.address}")
         self.ready()
 
@@ -87,10 +92,6 @@ class Web(Node):
         self.listen("/conversation/interrupt", self._on_interrupt)
         self.listen("/diagnostics", self._on_diagnostics)
         self.listen("/audio/speaker", self._on_sound, decode_sound)
-        if self.drawing:
-            # Raw: of the 50 poses a second most go no further, and need not become Python objects.
-            self.create_subscription(JointState, "/joint_states", self._on_joint_states, TOPICS["/joint_states"].depth,
-                                     raw=True)
 
     def _shown(self, change):
         """A callback that changes the page's state and tells the pages what came of it."""
@@ -101,8 +102,7 @@ class Web(Node):
         return callback
 
     def _snapshot(self) -> dict:
-        self._pose_at = 0.0     # a new page wants the pose, moved or not
-        self._pose = []
+        self._pose = []     # a new page wants the pose, moved or not
         with self._lock:
             return self.state.snapshot()
 
@@ -126,17 +126,19 @@ class Web(Node):
                 updates = self.state.alive(status.name, status.level == DiagnosticStatus.OK, time.time())
             self.server.tell(updates)
 
-    def _on_joint_states(self, serialized: bytes) -> None:
-        now = time.monotonic()
-        if not self.server.pages or now - self._pose_at < POSE_S:
-            return
-        message = deserialize_message(serialized, JointState)
+    def _follow(self) -> None:
+        """In a thread of its own: while a page is open, the newest pose, if it is another, goes there."""
+        while not self._closed.wait(POSE_S):
+            if self.server.pages and (taken := self._joint_states.handle.take_message(JointState, False)):
+                self._show_pose(taken[0])
+
+    def _show_pose(self, message: JointState) -> None:
         known = {name: round(position, 4) for name, position in zip(message.name, message.position, strict=False)
                  if math.isfinite(position)}
         pose = [known.get(joint) for joint in self.drawing.joints]
         if len(pose) != len(self._pose) or any(map(_moved, pose, self._pose)):
             self.server.pose(pose)
-            self._pose, self._pose_at = pose, now
+            self._pose = pose
 
     def _on_sound(self, sound: Sound) -> None:
         if not sound.last:
@@ -177,7 +179,18 @@ class Web(Node):
             self._microphone.publish(encode_sound(Sound(heard, EARS_RATE)))
 
     def close(self) -> None:
+        self._closed.set()
+        if self._follower:
+            self._follower.join(timeout=2)
         self.server.close()
+
+
+class Polled(CallbackGroup):
+    """Its subscriptions wake no executor, which costs more than 1 ms each time: 50 times a second for a pose that is
+    drawn 20 times at most. Whoever wants a message takes it."""
+
+    def can_execute(self, entity) -> bool:
+        return False
 
 
 def _moved(position: float | None, before: float | None) -> bool:

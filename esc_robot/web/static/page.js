@@ -6,6 +6,7 @@ const STATUS = {
   waking: "Waking up", ready: "Ready", listening: "Listening", thinking: "Thinking", speaking: "Speaking",
 };
 const RECONNECT_MS = 1000;
+const LONG_CAPTION = 90; // characters; longer ones are set smaller
 const $ = (id) => document.getElementById(id);
 const voice = new Voice();
 const microphone = new Microphone();
@@ -158,11 +159,18 @@ function caption(turn) {
   if (turn.key !== [...turns.keys()].at(-1)) return;
   if (turn.user) [$("caption-user").textContent, $("caption-user").className] = [turn.user, ""];
   const sentence = turn.sentences.at(turn.started ? Math.min(turn.started, turn.sentences.length) - 1 : 0) ?? "";
-  const robotCaption = $("caption-robot");
-  if (robotCaption.dataset.of === `${turn.key} ${sentence}`) return;
-  robotCaption.dataset.of = `${turn.key} ${sentence}`;
-  robotCaption.className = turn.started ? "" : "partial";
-  robotCaption.textContent = sentence;
+  if (captionOf(turn.key, sentence)) return;
+  $("caption-robot").className = turn.started ? "" : "partial";
+  $("caption-robot").textContent = sentence;
+}
+
+// Notes whose sentence the caption is now; gives whether it was that before.
+function captionOf(key, sentence) {
+  const { dataset } = $("caption-robot");
+  const same = dataset.of === `${key} ${sentence}`;
+  dataset.of = `${key} ${sentence}`;
+  dataset.long = sentence.length > LONG_CAPTION;
+  return same;
 }
 
 function stopWords() {
@@ -177,7 +185,7 @@ function showWords({ turn: key, sentence, age, words }) {
   stopWords();
   const spans = turn.sentences[sentence].split(" ").map((word) => element("span", "coming", word));
   $("caption-robot").className = "";
-  $("caption-robot").dataset.of = `${key} ${turn.sentences[sentence]}`;
+  captionOf(key, turn.sentences[sentence]);
   $("caption-robot").replaceChildren(...spans.flatMap((span) => [span, " "]));
   spans.forEach((span, index) => {
     const start = words[Math.min(index, words.length - 1)][1];

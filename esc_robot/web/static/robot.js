@@ -3,7 +3,8 @@ import { THREE, STLLoader, OrbitControls } from "/three.js";
 
 const FOLLOW_S = 0.05; // the picture closes in on the newest pose with this time constant
 const CREASE = Math.cos((32 * Math.PI) / 180); // edges sharper than this stay edges
-const SLOW_MS = 50; // a machine that draws slower than this gets no shadows and coarser pixels
+const SLOW_MS = 250; // frames further apart than this cost the picture its shadows, then half of its pixels
+const COARSE = 0.7; // pixel ratio of a picture that has lost both
 const KEY_TURN = 0.12; // rad a key press
 
 // Gives the view, or null where the robot's profile has no model. Fails where the browser cannot draw.
@@ -22,19 +23,21 @@ class RobotView {
   #joints = new Map(); // joint name to how it moves its group
   #target; #shown;
   #drawing = false;
+  #moving = false;
   #last = 0;
-  #times = [];
+  #gaps = [];
 
   constructor(canvas, description) {
     this.#canvas = canvas;
     this.#description = description;
     this.#target = [...description.rest];
     this.#shown = [...description.rest];
-    this.#renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
+    const slow = drawsInSoftware();
+    this.#renderer = new THREE.WebGLRenderer({ canvas, antialias: !slow, alpha: true });
     this.#renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
     this.#renderer.toneMapping = THREE.ACESFilmicToneMapping;
     this.#renderer.toneMappingExposure = 0.95;
-    this.#renderer.shadowMap.enabled = true;
+    this.#renderer.shadowMap.enabled = !slow;
     this.#renderer.shadowMap.type = THREE.PCFSoftShadowMap;
     this.#light();
     this.#aim();
@@ -71,7 +74,7 @@ class RobotView {
     this.#scene.environmentIntensity = 0.4;
     this.#scene.environmentRotation.x = Math.PI / 2; // its sky is along y, ours along z
     this.#key = new THREE.DirectionalLight(0xfff3e2, 2.2);
-    this.#key.castShadow = true;
+    this.#key.castShadow = this.#renderer.shadowMap.enabled;
     this.#key.shadow.mapSize.set(2048, 2048);
     this.#key.shadow.radius = 5;
     this.#key.shadow.normalBias = 0.006;
@@ -160,6 +163,7 @@ class RobotView {
 
   #frame(now) {
     this.#drawing = false;
+    if (this.#moving) this.#watch(now - this.#last);
     const step = 1 - Math.exp(-Math.min(now - this.#last, 100) / 1000 / FOLLOW_S);
     this.#last = now;
     let apart = 0;
@@ -168,22 +172,23 @@ class RobotView {
       this.#shown[index] += (target - this.#shown[index]) * step;
     });
     this.#place();
-    const began = performance.now();
     this.#renderer.render(this.#scene, this.#camera);
-    this.#watch(performance.now() - began);
-    if (apart > 1e-4) this.#draw();
+    this.#moving = apart > 1e-4;
+    if (this.#moving) this.#draw();
   }
 
-  #watch(milliseconds) {
-    if (!this.#renderer.shadowMap.enabled) return;
-    this.#times.push(milliseconds);
-    if (this.#times.length < 8) return;
-    const typical = this.#times.sort((a, b) => a - b)[4];
-    this.#times = [];
-    if (typical > SLOW_MS) {
+  // gap: ms between two frames of one movement.
+  #watch(gap) {
+    this.#gaps.push(gap);
+    if (this.#gaps.length < 8) return;
+    const typical = this.#gaps.sort((a, b) => a - b)[4];
+    this.#gaps = [];
+    if (typical <= SLOW_MS) return;
+    if (this.#renderer.shadowMap.enabled) {
       this.#renderer.shadowMap.enabled = this.#key.castShadow = false;
-      this.#renderer.setPixelRatio(1);
       this.#scene.traverse((object) => { if (object.material) object.material.needsUpdate = true; });
+    } else {
+      this.#renderer.setPixelRatio(Math.min(devicePixelRatio, 1) * COARSE);
     }
   }
 
@@ -198,6 +203,13 @@ class RobotView {
     this.#camera.updateProjectionMatrix();
     this.#draw();
   }
+}
+
+// Without a graphics card antialiasing alone takes seconds a frame.
+function drawsInSoftware() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  const names = gl?.getExtension("WEBGL_debug_renderer_info");
+  return /swiftshader|llvmpipe|software/i.test(names ? gl.getParameter(names.UNMASKED_RENDERER_WEBGL) : "");
 }
 
 function put(object, { xyz, rpy }) {
