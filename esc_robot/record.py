@@ -18,6 +18,30 @@ _WORDS = jiwer.Compose([jiwer.ExpandCommonEnglishContractions(), jiwer.ToLowerCa
 
 
 @dataclass
+class Stroke:
+    """A gesture whose stroke belongs on a word; times in s of the system clock, None where they are not known.
+
+    word: empty, and word_at None, where the sentence was too short for a stroke in time. word_at: when the word begins
+    to sound. planned_at, came_at: when the stroke was to arrive, and when it did by the robot's joint states.
+    """
+
+    gesture: str
+    word: str
+    word_at: float | None
+    planned_at: float
+    came_at: float | None = None
+
+    def error_ms(self, at: float | None) -> int | None:
+        """ms after the word's beginning at which a stroke at that time falls."""
+        return None if at is None or self.word_at is None else round((at - self.word_at) * 1000)
+
+    def as_dict(self) -> dict:
+        return {"name": self.gesture, "word": self.word, "word_at": self.word_at, "stroke_planned_at": self.planned_at,
+                "stroke_at": self.came_at and round(self.came_at, 3),
+                "planned_error_ms": self.error_ms(self.planned_at), "stroke_error_ms": self.error_ms(self.came_at)}
+
+
+@dataclass
 class Turn:
     """What the user said and what the robot did about it. Stamps in s of the system clock."""
 
@@ -27,9 +51,14 @@ class Turn:
     heard: list[str] = field(default_factory=list)
     reply: list[str] = field(default_factory=list)
     strategy: str = ""
-    gesture: str = ""
+    strokes: list[Stroke] = field(default_factory=list)
     stamps: dict[str, float] = field(default_factory=dict)
     finished: bool = False
+
+    @property
+    def gesture(self) -> str:
+        """The turn's first gesture."""
+        return self.strokes[0].gesture if self.strokes else ""
 
     @property
     def latency_ms(self) -> dict[str, float | None]:
@@ -39,7 +68,8 @@ class Turn:
 
     def as_dict(self) -> dict:
         return {"said": self.said, "heard": " ".join(self.heard), "reply": " ".join(self.reply),
-                "strategy": self.strategy, "gesture": self.gesture, "latency_ms": self.latency_ms}
+                "strategy": self.strategy, "gesture": self.gesture, "latency_ms": self.latency_ms,
+                "gestures": [stroke.as_dict() for stroke in self.strokes]}
 
 
 class Record:
@@ -64,7 +94,9 @@ class Record:
         elif turn_id:
             turn = self.turn(turn_id)
             if name == "gesture":
-                turn.gesture = turn.gesture or values.get("name", "")
+                word_at = values.get("word_at", "")
+                turn.strokes.append(Stroke(values.get("name", ""), values.get("word", ""),
+                                           float(word_at) if word_at else None, float(values["stroke_at"])))
             elif name == "turn_finished":
                 turn.finished = True
             elif name in ("speech_ended", "text"):
@@ -78,7 +110,15 @@ class Record:
         wer = jiwer.wer([turn.said for turn in known], [" ".join(turn.heard) for turn in known],
                         reference_transform=_WORDS, hypothesis_transform=_WORDS) if known else None
         return {"turns": [turn.as_dict() for turn in self.turns], "wer": wer if wer is None else round(wer, 4),
-                "joint_limit_violations": violations, "versions": versions()}
+                "strokes": self._strokes(), "joint_limit_violations": violations, "versions": versions()}
+
+    def _strokes(self) -> dict:
+        """How many gestures there were, how many on a word, and the largest error of their strokes, in ms."""
+        strokes = [stroke for turn in self.turns for stroke in turn.strokes]
+        planned = [abs(stroke.error_ms(stroke.planned_at)) for stroke in strokes if stroke.word]
+        came = [abs(stroke.error_ms(stroke.came_at)) for stroke in strokes if stroke.word and stroke.came_at]
+        return {"gestures": len(strokes), "on_a_word": len(planned), "planned_error_ms": max(planned, default=None),
+                "measured": len(came), "error_ms": max(came, default=None)}
 
     def complete(self) -> bool:
         """Whether there was a turn, and every turn was heard, answered aloud to its end, and gestured."""

@@ -81,6 +81,19 @@ def test_a_gesture_that_interrupts_another_keeps_velocity_continuous_and_limits(
 
 
 @pytest.mark.parametrize("robot_name", ROBOTS)
+@pytest.mark.parametrize("first, second", [("look_away", "lean_in"), ("listening", "nod"), ("greeting", "open_hands")])
+def test_a_stroke_wanted_at_any_time_out_of_a_movement_keeps_the_limits(first, second, robot_name):
+    profile = load_profile(robot_name)
+    for wanted in np.arange(0.2, 3.0, 0.13):
+        robot = SimulatedRobot(profile)
+        _, before = play(robot, plan(library()[first], profile, State()), 0.0, 0.6)
+        made = plan(library()[second], profile, robot.state, stroke_in=wanted)
+        _, after = play(robot, made, 0.6, 0.6 + made.seconds + 0.1)
+        assert robot.violations.total == 0, f"stroke in {wanted:.2f} s"
+        assert biggest_jump(robot, np.vstack([before, after])) < 1.0
+
+
+@pytest.mark.parametrize("robot_name", ROBOTS)
 @pytest.mark.parametrize("name", ["nod", "open_palm", "beat", "lean_in"])
 def test_the_stroke_arrives_when_it_is_wanted_where_there_is_time(name, robot_name):
     profile = load_profile(robot_name)

@@ -13,7 +13,7 @@ from esc_robot.body.gestures import Gesture
 from esc_robot.body.profile import MARGIN, STOP_SECONDS, RobotProfile
 
 _SHARE = 0.92              # of a limit a plan uses: the rest is for what passes between planning and playing
-_SMALLER = (1.0, 0.85, 0.7, 0.55, 0.45)   # below that a gesture would no longer be seen: rather late than smaller
+_SIZES = (1.0, 0.85, 0.7, 0.55, 0.45)   # below that a gesture would no longer be seen: rather late than smaller
 _STILL = 0.02              # rad/s below which a joint counts as standing
 _STAND_SECONDS = 0.5       # after a soft stop's start the way to rest begins: a stop is seen as one
 _GRID = np.linspace(0.0, 1.0, 41)
@@ -68,13 +68,21 @@ def plan(gesture: Gesture, profile: RobotProfile, state: State, stroke_in: float
     """
     joints = _joints(gesture, profile)
     back = [keyframe.phase for keyframe in gesture.keyframes].index("retraction")
-    for share in _SMALLER if gesture.scalable else (1.0,):
-        size = amplitude * share
-        times, points = _timed(gesture, profile, joints, state, size, stroke_in)
-        stroke = times[gesture.stroke_index]
-        if stroke_in is None or stroke <= stroke_in + 0.02:
-            break
-    return Plan(gesture.name, _split(profile, joints, points), stroke, times[back - 1], times[-1], size)
+
+    def sized(share: float) -> tuple:
+        return amplitude * share, *_timed(gesture, profile, joints, state, amplitude * share, stroke_in)
+
+    def in_time(attempt: tuple) -> bool:
+        return stroke_in is None or attempt[1][gesture.stroke_index] <= stroke_in + 0.02
+
+    found = sized(_SIZES[0])
+    if gesture.scalable and not in_time(found):
+        found = sized(_SIZES[-1])
+        if in_time(found):
+            found = next((larger for share in _SIZES[1:-1] if in_time(larger := sized(share))), found)
+    size, times, points = found
+    return Plan(gesture.name, _split(profile, joints, points), times[gesture.stroke_index], times[back - 1], times[-1],
+                size)
 
 
 def soft_stop(profile: RobotProfile, state: State) -> Plan:
@@ -161,7 +169,8 @@ def _timed(gesture, profile, joints, state, amplitude, stroke_in) -> tuple[list[
     position, velocity = _present(profile, joints, state)
     lasting, knots, inside = _pace(limits, position, velocity, waypoints, wanted)
     wait = 0.0 if stroke_in is None else stroke_in - lasting[:before].sum()
-    if not inside or (wait > STOP_SECONDS and np.abs(velocity).max() > _STILL):
+    moving = np.abs(velocity).max() > _STILL
+    if not inside or (wait > STOP_SECONDS and moving):
         wait = max(wait, STOP_SECONDS)
         position, velocity = limits.stand(position, velocity), np.zeros(len(joints))
     if wait < 0 or not inside:
@@ -170,6 +179,12 @@ def _timed(gesture, profile, joints, state, amplitude, stroke_in) -> tuple[list[
         lasting, knots, _ = _pace(limits, position, velocity, waypoints, wanted)
     elif wait > STOP_SECONDS:
         lasting, knots, _ = _pace(limits, position, velocity, waypoints, wanted)
+    elif wait > 0 and moving:
+        # Too short to stand and wait in: the way itself takes longer, where that leads nobody out of range.
+        longer = lasting * np.where(np.arange(len(lasting)) < before, stroke_in / lasting[:before].sum(), 1.0)
+        slow, slow_knots, slow_inside = _pace(limits, position, velocity, waypoints, longer)
+        lasting, knots = (slow, slow_knots) if slow_inside else (lasting, knots)
+        wait = 0.0
     clock, points = 0.0, []
     if wait > 0.01:
         clock, points = wait, [_point(wait, position, np.zeros(len(joints)))]

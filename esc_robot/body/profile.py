@@ -20,7 +20,7 @@ from esc_robot.errors import Problem
 
 SPEED_NEAR_PEOPLE = 0.35    # of the URDF's joint speed; no profile may ask for more
 MARGIN = 0.04               # rad kept free at either end of a joint's range: room for a soft stop
-STOP_SECONDS = 0.19         # a soft stop takes this long from any speed
+STOP_SECONDS = 0.15         # a soft stop takes this long from any speed; 50 ms are left for the way to the robot
 INTERFACES = ("joint_trajectory", "joint_angles")
 ARM_CHANNELS = ("shoulder", "elbow", "wrist", "touch")
 ANGLE_CHANNELS = ("head_pitch", "head_yaw", "head_roll", "torso_pitch", "torso_yaw")
@@ -49,14 +49,17 @@ class RobotProfile:
     """controllers: controller name to its joints, in order. joints: joint name to Joint. channels: channel to
     {joint: factor}. offsets: joint positions (rad) with every channel at zero. rest_pose: what the body does when
     nothing is said, as channels. interface: ``joint_trajectory`` (trajectory_msgs on ``topic`` of each controller) or
-    ``joint_angles`` (naoqi_driver2: one position after the other on ``topic``). stance: positions (rad) of joints no
-    controller moves. view: the picture's camera."""
+    ``joint_angles`` (naoqi_driver2: one position after the other on ``topic``). speed_scale: the part of the robot's
+    own speeds that is in ``joints``. stance: positions (rad) of joints no controller moves. view: the picture's camera.
+    """
 
     name: str
+    path: Path
     description: str
     urdf: Path | None
     interface: str
     topic: str
+    speed_scale: float
     controllers: dict[str, tuple[str, ...]]
     joints: dict[str, Joint]
     channels: dict[str, dict[str, float]]
@@ -68,6 +71,7 @@ class RobotProfile:
     stance: dict[str, float]
     view: dict
     _solved: dict = field(default_factory=dict, repr=False)
+    _postures: dict = field(default_factory=dict, repr=False)
 
     @property
     def rest(self) -> dict[str, float]:
@@ -91,7 +95,12 @@ class RobotProfile:
         What the pose leaves out is as at rest, what the robot lacks is dropped, and what it cannot reach is held at the
         joint's limit less a margin.
         """
-        pose = {**self.rest_pose, **pose}
+        key = repr(sorted(pose.items()))
+        if key not in self._postures:
+            self._postures[key] = self._posture({**self.rest_pose, **pose})
+        return dict(self._postures[key])
+
+    def _posture(self, pose: dict) -> dict[str, float]:
         positions = {name: self.offsets.get(name, 0.0) for name in self.joints}
         for channel, factors in self.channels.items():
             value = pose.get(channel, 0.0)
@@ -131,9 +140,13 @@ def profile_names() -> list[str]:
 
 @lru_cache(maxsize=8)
 def load_profile(name: str) -> RobotProfile:
-    """The profile config/robots/<name>.yaml, checked against its URDF. Raises Problem naming what disagrees."""
+    """The profile config/robots/<name>.yaml, or the file where the name is a path that ends in .yaml, checked against
+    its URDF. Raises Problem naming what disagrees."""
+    if name.endswith(".yaml"):
+        return read_profile(Path(name).expanduser())
     if name not in profile_names():
-        raise Problem("robot profile", name, f"unknown; config/robots has {', '.join(profile_names())}")
+        raise Problem("robot profile", name, f"unknown; config/robots has {', '.join(profile_names())}; "
+                      "a profile elsewhere is named by its path, which ends in .yaml")
     return read_profile(assets.config(f"robots/{name}.yaml"))
 
 
@@ -141,15 +154,18 @@ def read_profile(path: Path) -> RobotProfile:
     """The profile in a file anywhere. Raises Problem naming what is missing, malformed or against the URDF."""
     try:
         given = yaml.safe_load(path.read_text())
-        return _build(path.stem, given)
+        return _build(path, given)
     except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError, OSError) as error:
         reason = " ".join(str(error).split())
         raise Problem("robot profile", path, f"malformed ({type(error).__name__}: {reason}); compare it with "
                       "config/robots/talos.yaml") from None
 
 
-def robot_data(name: str) -> Path:
-    """A file of the package example-robot-data, by its path under ``robots/``. Raises Problem when it is not there."""
+def robot_data(name: str, beside: Path) -> Path:
+    """A URDF: a file by its path (one that is relative starts at the folder ``beside``), else one of the package
+    example-robot-data by its path under ``robots/``. Raises Problem when it is neither."""
+    if (beside / Path(name).expanduser()).is_file():
+        return (beside / Path(name).expanduser()).resolve()
     suffix = f"example-robot-data/robots/{name}"
     try:
         files = importlib.metadata.files("example-robot-data") or []
@@ -159,16 +175,18 @@ def robot_data(name: str) -> Path:
     for file in files:
         if str(file).endswith(suffix):
             return Path(file.locate()).resolve()
-    raise Problem("robot model", name, "is not in the package example-robot-data; correct `urdf` in the profile")
+    raise Problem("robot model", name, f"is neither a file below {beside} nor in the package example-robot-data; "
+                  "correct `urdf` in the profile")
 
 
-def _build(name: str, given: dict) -> RobotProfile:
+def _build(path: Path, given: dict) -> RobotProfile:
+    name = path.stem
     scale = float(given["speed_scale"])
     if not 0 < scale <= SPEED_NEAR_PEOPLE:
         raise Problem(f"speed_scale of {name}", scale, f"must be above 0 and at most {SPEED_NEAR_PEOPLE} near people")
     if given.get("interface", "joint_trajectory") not in INTERFACES:
         raise Problem(f"interface of {name}", given["interface"], f"wants one of {', '.join(INTERFACES)}")
-    urdf = robot_data(given["urdf"]) if "urdf" in given else None
+    urdf = robot_data(given["urdf"], path.parent) if "urdf" in given else None
     model = _read_urdf(urdf) if urdf else {}
     limits = _limits(name, given, model)
     controllers, joints = {}, {}
@@ -186,8 +204,8 @@ def _build(name: str, given: dict) -> RobotProfile:
         if joint not in joints:
             raise Problem(f"channel joint of {name}", joint, "belongs to no controller; correct the profile")
     return RobotProfile(
-        name=name, description=given["description"], urdf=urdf,
-        interface=given.get("interface", "joint_trajectory"),
+        name=name, path=path, description=given["description"], urdf=urdf,
+        interface=given.get("interface", "joint_trajectory"), speed_scale=scale,
         topic=given.get("topic", "/{controller}/joint_trajectory"), controllers=controllers, joints=joints,
         channels=channels, offsets=given.get("offsets", {}), arms=arms,
         middles={side: np.array(entry["middle"], dtype=float) for side, entry in given.get("arms", {}).items()},

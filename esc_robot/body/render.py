@@ -8,6 +8,7 @@ import os
 import re
 import xml.etree.ElementTree as ElementTree
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -109,13 +110,13 @@ class RobotModel:
 
 @lru_cache(maxsize=2)
 def robot_model(profile_name: str) -> RobotModel:
-    """The model of a profile in config/robots, loaded once a process."""
+    """The model of a profile, by its name or path, loaded once a process."""
     return RobotModel(load_profile(profile_name))
 
 
 def render(profile: RobotProfile, positions: dict[str, float], width: int = 960, height: int = 720) -> bytes:
     """A PNG of the pose (joint to rad). Raises Problem where the robot has no URDF or nothing can draw."""
-    picture = robot_model(profile.name).picture(positions, width, height)
+    picture = robot_model(str(profile.path)).picture(positions, width, height)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
@@ -132,10 +133,20 @@ def _mujoco():
 
 def _urdf_text(profile: RobotProfile) -> str:
     """The URDF with mesh paths made absolute and MuJoCo told to keep every link, mesh and path."""
-    share = next(parent for parent in profile.urdf.parents if parent.name == "example-robot-data").parent
-    text = re.sub(r"package:///*", f"{share}/", profile.urdf.read_text())
+    text = re.sub(r"package:///*([^/\"]+)", lambda match: str(_package(match[1], profile.urdf)),
+                  profile.urdf.read_text())
     keep = '<compiler strippath="false" discardvisual="false" fusestatic="false" balanceinertia="true"/>'
     return text.replace("</robot>", f"<mujoco>{keep}</mujoco></robot>")
+
+
+def _package(name: str, urdf: Path) -> Path:
+    """The folder of a package that a URDF names: one of its own parents, or one of a sourced ROS workspace."""
+    prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+    for folder in [*(parent.parent / name for parent in urdf.parents),
+                   *(Path(prefix) / "share" / name for prefix in prefixes)]:
+        if folder.is_dir():
+            return folder
+    raise Problem("package of a mesh", name, f"is not found for {urdf.name}; source the workspace that holds it")
 
 
 def _light(mujoco, spec) -> None:

@@ -27,11 +27,12 @@ class Word:
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A gesture that was chosen: what to play now, and when (on the caller's clock) its stroke falls on which word."""
+    """A gesture that was chosen: what to play now, and when (on the caller's clock) its stroke falls on which word;
+    None: the sentence is too short for any stroke to be in time for a word of it."""
 
     gesture: str
     plan: Plan
-    word: str
+    word: Word | None
     stroke_at: float
 
 
@@ -66,22 +67,19 @@ class Scheduler:
               gentle: bool = False) -> Scheduled | None:
         """The gesture for a sentence that begins to sound; None while an earlier one is not yet on its way back.
 
-        Of the gestures that fit, the first whose stroke reaches its word within ON_TIME: the cue's word, else the next
-        long word that can be reached in full size. Where none can, the one that comes nearest.
+        Of the gestures that fit, the first whose stroke reaches a word within ON_TIME: the cue's word, else a long word
+        that can be reached in full size. Where none can, the head moves at its own pace, with no word of its own.
         """
         self._listening, self._turn_ended = False, None
         if now < self._busy_until or not words:
             return None
-        best = None
         for gesture in self.library.fitting(strategy, sentence, self.previous, gentle):
             for word in self._targets(gesture, sentence, words, now):
                 made = plan(gesture, self.profile, state, word.start - now)
-                error = abs(now + made.stroke - word.start)
-                if best is None or error < best[0] - 1e-3:
-                    best = (error, gesture, made, word)
-                if error <= ON_TIME:
+                if abs(now + made.stroke - word.start) <= ON_TIME:
                     return self._take(now, gesture, made, word)
-        return self._take(now, *best[1:]) if best else None
+        small = self.library["nod" if self.previous != "nod" else "head_tilt"]
+        return self._take(now, small, plan(small, self.profile, state), None)
 
     def listen(self, now: float, state: State, speaking: bool) -> Plan | None:
         """The person begins (True) or has ended (False) to speak."""
@@ -115,15 +113,16 @@ class Scheduler:
 
     def _targets(self, gesture: Gesture, sentence: str, words: list[Word], now: float) -> list[Word]:
         cue = gesture.cue_in(sentence)
-        if cue:
-            return [next((word for word in reversed(words) if word.at <= cue.start()), words[0])]
+        on_cue = next((word for word in reversed(words) if word.at <= cue.start()), words[0]) if cue else None
         least = sum(keyframe.seconds for keyframe in gesture.keyframes[:gesture.stroke_index + 1])
+        earliest = max(now + least, on_cue.start if on_cue else now)
         long = [word for word in words if len(word.text.strip(".,!?")) >= 4] or words
-        return [word for word in long if word.start - now >= least][:2] or long[-1:]
+        reached = [word for word in long if word.start >= earliest and word is not on_cue][:2]
+        return ([on_cue] if on_cue else []) + reached or long[-1:]
 
-    def _take(self, now: float, gesture: Gesture, made: Plan, word: Word) -> Scheduled:
+    def _take(self, now: float, gesture: Gesture, made: Plan, word: Word | None) -> Scheduled:
         self.previous, self._busy_until, self._quiet_since = gesture.name, now + made.retraction, now + made.seconds
-        return Scheduled(gesture.name, made, word.text, now + made.stroke)
+        return Scheduled(gesture.name, made, word, now + made.stroke)
 
     def _play(self, now: float, state: State, name: str) -> Plan:
         """A movement of its own accord: it gives way to the next sentence at once."""

@@ -72,17 +72,15 @@ class SimulatedRobot:
     def moving(self) -> bool:
         return bool(self._playing)
 
+    def plays(self, controller: str) -> bool:
+        return controller in self._playing
+
     def accept(self, controller: str, trajectory: Trajectory, now: float) -> None:
         """Plays the trajectory from the present state on, in place of what the controller played before.
 
-        Raises Problem (and counts it in ``refused``) for an unknown controller or joint, a missing joint, times that do
-        not increase, a number that is none, wrong lengths, or a position beyond its limit; the old one then goes on.
+        Raises Problem as ``check`` does; what the controller played before then goes on.
         """
-        try:
-            self._check(controller, trajectory)
-        except Problem:
-            self.refused += 1
-            raise
+        self.check(controller, trajectory)
         self.step(now)
         names = self.profile.controllers[controller]
         columns = [trajectory.joints.index(name) for name in names]
@@ -99,7 +97,7 @@ class SimulatedRobot:
     def step(self, now: float) -> None:
         """Moves on to the time ``now``, in steps of 1/50 s, counting violations in each."""
         while self._now < now - 1e-9:
-            self._now = min(self._now + 1 / RATE_HZ, now)
+            self._now = min(self._now + 1 / RATE_HZ, now) if self._playing else now
             for controller in list(self._playing):
                 self._move(controller)
             self._count()
@@ -124,6 +122,15 @@ class SimulatedRobot:
         old = self.violations
         self.violations = Violations(old.position + int(out.sum()), old.velocity + int(fast.sum()),
                                      old.acceleration + int(hard.sum()))
+
+    def check(self, controller: str, trajectory: Trajectory) -> None:
+        """Raises Problem (and counts it in ``refused``) for an unknown controller or joint, a missing joint, times that
+        do not increase, a number that is none, wrong lengths, or a position beyond its limit."""
+        try:
+            self._check(controller, trajectory)
+        except Problem:
+            self.refused += 1
+            raise
 
     def _check(self, controller: str, trajectory: Trajectory) -> None:
         if controller not in self.profile.controllers:
@@ -172,3 +179,58 @@ def _segment(start: list[np.ndarray], end: list[np.ndarray], seconds: float) -> 
         return np.array([position, velocity, rise - (2 * velocity + end[1]) / seconds,
                          (velocity + end[1]) / seconds**2 - fall])
     return np.array([position, way / seconds, np.zeros_like(way)])
+
+
+class Prediction:
+    """Where a robot will be in a moment: its last joint state, moved on by what it has been told to do since.
+
+    A plan made from a joint state alone would start where the robot has been. open_loop: only the first joint state
+    counts, and from then on what it was told: for a robot that is led from position to position, which would
+    otherwise be told its own lag.
+    """
+
+    def __init__(self, profile: RobotProfile, open_loop: bool = False):
+        self.profile, self._open_loop = profile, open_loop
+        self._robot: SimulatedRobot | None = None
+        self._clock = float("-inf")
+        self._off = State()
+
+    def measured(self, state: State, time: float) -> None:
+        """A joint state (rad, rad/s) as it was at a time, s on the caller's clock."""
+        if self._robot is None:
+            within = {name: min(max(state.positions.get(name, rest), self.profile.joints[name].lower),
+                                self.profile.joints[name].upper) for name, rest in self.profile.rest.items()}
+            self._robot = SimulatedRobot(self.profile, time, State(within))
+        if self._open_loop or time < self._clock:
+            return
+        self._step(time)
+        told = self._robot.state
+        self._off = State(*({name: value - expected[name] for name, value in seen.items() if name in expected}
+                            for seen, expected in ((state.positions, told.positions),
+                                                   (state.velocities, told.velocities))))
+
+    def told(self, trajectories: dict[str, Trajectory], time: float) -> None:
+        """The robot begins to play these (controller to Trajectory) at a time."""
+        if self._robot is None:
+            self.measured(State(), time)
+        self._step(time)
+        for controller, trajectory in trajectories.items():
+            self._robot.accept(controller, trajectory, time)
+
+    def at(self, time: float) -> State:
+        """Where it will be, at a time not before the last one asked for."""
+        if self._robot is None:
+            return State()
+        self._step(time)
+        told = self._robot.state
+        return State(*({name: value + off.get(name, 0.0) for name, value in values.items()}
+                       for values, off in ((told.positions, self._off.positions),
+                                           (told.velocities, self._off.velocities))))
+
+    @property
+    def moving(self) -> bool:
+        return self._robot is not None and self._robot.moving
+
+    def _step(self, time: float) -> None:
+        self._clock = max(self._clock, time)
+        self._robot.step(self._clock)

@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import rclpy
+from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node as RosNode
 from std_msgs.msg import Int16MultiArray, MultiArrayDimension
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from esc_robot.body.motion import Point, State, Trajectory
 from esc_robot.errors import Problem
 from esc_robot.graph import EVENTS, TOPICS
 
@@ -149,6 +152,15 @@ def _message(topic: str):
     return getattr(importlib.import_module(f"{package}.msg"), name)
 
 
+def interface(package: str, kind: str, name: str):
+    """A message or action type that does not come with every ROS 2. Raises Problem where its package is missing."""
+    try:
+        return getattr(importlib.import_module(f"{package}.{kind}"), name)
+    except ImportError:
+        raise Problem("ROS package", package, "is not installed; apt install "
+                      f"ros-$ROS_DISTRO-{package.replace('_', '-')}, and source ROS 2's setup.bash again") from None
+
+
 def stamped(stamp: float, status: DiagnosticStatus) -> DiagnosticArray:
     """A DiagnosticArray of one status; stamp in s."""
     message = DiagnosticArray(status=[status])
@@ -213,6 +225,34 @@ def microphone_sound(message: Int16MultiArray) -> Sound:
     if sound.rate != 16000:
         raise BadMessage(f"rate_hz is {sound.rate}; the ears need 16000")
     return sound
+
+
+def decode_joint_states(message) -> tuple[float, State]:
+    """When (s), and where the joints were and how fast (at rest where no velocities are given)."""
+    if len(message.position) != len(message.name) or not finite(message.position):
+        raise BadMessage("wants one finite position for each name")
+    moving = len(message.velocity) == len(message.name) and finite(message.velocity)
+    return seconds(message.header.stamp), State(
+        dict(zip(message.name, message.position, strict=True)),
+        dict(zip(message.name, message.velocity, strict=True)) if moving else {})
+
+
+def encode_trajectory(trajectory: Trajectory) -> JointTrajectory:
+    message = JointTrajectory(joint_names=list(trajectory.joints))
+    for point in trajectory.points:
+        sec, nanosec = divmod(round(point.time * 1e9), 10**9)
+        message.points.append(JointTrajectoryPoint(
+            positions=list(point.positions), velocities=list(point.velocities), accelerations=list(point.accelerations),
+            time_from_start=Duration(sec=sec, nanosec=nanosec)))
+    return message
+
+
+def decode_trajectory(message: JointTrajectory) -> Trajectory:
+    if not message.joint_names:
+        raise BadMessage("it names no joints")
+    return Trajectory(tuple(message.joint_names), tuple(
+        Point(point.time_from_start.sec + point.time_from_start.nanosec * 1e-9, tuple(point.positions),
+              tuple(point.velocities), tuple(point.accelerations)) for point in message.points))
 
 
 def finite(values) -> bool:

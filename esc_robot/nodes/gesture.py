@@ -4,29 +4,45 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import KeyValue
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from trajectory_msgs.msg import JointTrajectory
 
 from esc_robot.body.gestures import library
+from esc_robot.body.joint_angles import STREAM_HZ, AngleStream, JointAngles
 from esc_robot.body.motion import Plan, State, Trajectory
 from esc_robot.body.profile import load_profile
 from esc_robot.body.scheduler import Scheduler, words_of
+from esc_robot.body.simulation import Prediction
+from esc_robot.care.crisis import recognise
 from esc_robot.graph import TOPICS
-from esc_robot.nodes.base import BadMessage, Node, decode_event, decode_pair, finite, run
+from esc_robot.nodes.base import (
+    BadMessage,
+    Node,
+    decode_event,
+    decode_joint_states,
+    decode_pair,
+    encode_trajectory,
+    finite,
+    interface,
+    run,
+)
 
 #: A turn's words are forgotten after so many turns.
 TURNS_KEPT = 4
 #: How often the body may move of itself, s.
 TICK_S = 0.1
+#: From choosing a movement to the robot's beginning it, s: planning, and the way there.
+LEAD_S = 0.03
+#: Nothing large moves for so long after words of suicide or self-harm, and after words of grief, s.
+CRISIS_S = 3600.0
+GRIEF_S = 120.0
 
 
 @dataclass
 class SpokenTurn:
-    """What is known of a turn under way: the user's words, the strategy, the robot's sentences in order."""
+    """What is known of a turn under way: the strategy, the robot's sentences in order."""
 
-    heard: str = ""
     strategy: str = ""
     sentences: list[str] = field(default_factory=list)
 
@@ -36,19 +52,18 @@ class Gesture(Node):
 
     def __init__(self):
         super().__init__("gesture")
-        self.profile = load_profile(self.parameter("robot", "talos", "robot profile: a name under config/robots"))
+        self.profile = load_profile(self.parameter("robot", "talos", "robot profile: a name or a path"))
         self.library = library()
         self.scheduler = Scheduler(self.profile, self.library)
         self.scheduler.prepare()
-        depth = TOPICS["/<controller>/joint_trajectory"].depth
-        self._controllers = {
-            name: self.create_publisher(JointTrajectory, self.profile.topic.format(controller=name), depth)
-            for name in self.profile.controllers}
+        self._body = Prediction(self.profile, open_loop=self.profile.interface == "joint_angles")
+        self._send = self._stream() if self.profile.interface == "joint_angles" else self._trajectories()
         self._interrupt = self.publisher("/conversation/interrupt")
         self._turns: dict[str, SpokenTurn] = {}
-        self._joints = State()
+        self._gentle_until = 0.0
         self.listen("/speech/activity", self._on_activity)
-        self.listen("/speech/text", self._on_text, decode_pair)
+        self.listen("/speech/text", lambda pair: self._on_heard(pair[1]), decode_pair)
+        self.listen("/chat/text", lambda line: self._on_heard(line.data))
         self.listen("/dialogue/strategy", self._on_strategy, decode_pair)
         self.listen("/dialogue/reply", self._on_reply, decode_pair)
         self.listen("/speech/words", self._on_words, decode_words)
@@ -58,6 +73,30 @@ class Gesture(Node):
         self.create_timer(TICK_S, self._on_tick)
         self.ready()
 
+    def _trajectories(self):
+        """Sends what to play to each controller's topic."""
+        depth = TOPICS["/<controller>/joint_trajectory"].depth
+        controllers = {name: self.create_publisher(JointTrajectory, self.profile.topic.format(controller=name), depth)
+                       for name in self.profile.controllers}
+
+        def send(trajectories: dict[str, Trajectory]) -> None:
+            for controller, trajectory in trajectories.items():
+                controllers[controller].publish(encode_trajectory(trajectory))
+        return send
+
+    def _stream(self):
+        """Sends nothing at once, and positions while the body moves."""
+        message_type = interface("naoqi_bridge_msgs", "msg", "JointAnglesWithSpeed")
+        publisher = self.create_publisher(message_type, self.profile.topic, STREAM_HZ)
+        stream = AngleStream(self.profile, self._body)
+
+        def tick() -> None:
+            target = stream.next(time.time())
+            if target is not None:
+                publisher.publish(encode_angles(target, message_type))
+        self.create_timer(1 / STREAM_HZ, tick)
+        return lambda trajectories: None
+
     def _turn(self, turn_id: str) -> SpokenTurn:
         if turn_id not in self._turns:
             self._turns[turn_id] = SpokenTurn()
@@ -65,11 +104,24 @@ class Gesture(Node):
                 del self._turns[next(iter(self._turns))]
         return self._turns[turn_id]
 
-    def _on_activity(self, message) -> None:
-        self._play(self.scheduler.listen(time.time(), self._joints, message.data))
+    def _start(self) -> tuple[float, State]:
+        """When a movement chosen now would begin, and where the joints will be then."""
+        start = time.time() + LEAD_S
+        return start, self._body.at(start)
 
-    def _on_text(self, pair) -> None:
-        self._turn(pair[0]).heard = pair[1]
+    def _play(self, made: Plan | None, start: float) -> None:
+        if made is not None:
+            self._send(made.trajectories)
+            self._body.told(made.trajectories, start)
+
+    def _on_activity(self, message) -> None:
+        start, state = self._start()
+        self._play(self.scheduler.listen(start, state, message.data), start)
+
+    def _on_heard(self, words: str) -> None:
+        """Kept is only until when the body stays gentle."""
+        seconds_long = CRISIS_S if recognise(words) else GRIEF_S if self.library.is_gentle(words) else 0.0
+        self._gentle_until = max(self._gentle_until, time.time() + seconds_long)
 
     def _on_strategy(self, pair) -> None:
         self._turn(pair[0]).strategy = pair[1]
@@ -77,39 +129,45 @@ class Gesture(Node):
     def _on_reply(self, pair) -> None:
         self._turn(pair[0]).sentences.append(pair[1])
 
-    def _on_joint_states(self, joints: State) -> None:
-        self._joints = joints
+    def _on_joint_states(self, measured: tuple[float, State]) -> None:
+        stamp, state = measured
+        # A robot whose clock is another one: its joint states then count from when they come.
+        self._body.measured(state, stamp if abs(time.time() - stamp) < 0.5 else time.time())
 
     def _on_words(self, words: "SentenceWords") -> None:
-        turn, now = self._turn(words.turn), time.time()
+        turn = self._turn(words.turn)
         if words.sentence >= len(turn.sentences):
             return
         sentence = turn.sentences[words.sentence]
-        gentle = any(self.library.is_gentle(said) for said in (turn.heard, *turn.sentences))
-        spoken = words_of(sentence, [words.stamp + start for start in words.starts])
-        scheduled = self.scheduler.speak(now, self._joints, sentence, spoken, turn.strategy, gentle)
+        start, state = self._start()
+        gentle = start < self._gentle_until or any(map(self.library.is_gentle, turn.sentences))
+        spoken = words_of(sentence, [words.stamp + word_start for word_start in words.starts])
+        scheduled = self.scheduler.speak(start, state, sentence, spoken, turn.strategy, gentle)
         if scheduled is not None:
-            self._play(scheduled.plan)
-            self.event("gesture", words.turn, name=scheduled.gesture, sentence=words.sentence, word=scheduled.word,
+            self._play(scheduled.plan, start)
+            word = scheduled.word
+            self.event("gesture", words.turn, start, name=scheduled.gesture, sentence=words.sentence,
+                       word=word.text if word else "", word_at=f"{word.start:.3f}" if word else "",
                        stroke_at=f"{scheduled.stroke_at:.3f}")
 
     def _on_event(self, event) -> None:
         if event.name == "turn_interrupted":
-            self._play(self.scheduler.stop(time.time(), self._joints))
+            self._stop()
+
+    def _stop(self) -> None:
+        start, state = self._start()
+        self._play(self.scheduler.stop(start, state), start)
 
     def _on_stop(self, _request, response):
-        self._play(self.scheduler.stop(time.time(), self._joints))
+        self._stop()
         self._interrupt.publish(KeyValue(key="", value="/robot/stop was called"))
         response.success = True
         response.message = "the body stands still and then rests; what was being said is dropped"
         return response
 
     def _on_tick(self) -> None:
-        self._play(self.scheduler.tick(time.time(), self._joints))
-
-    def _play(self, made: Plan | None) -> None:
-        for controller, trajectory in made.trajectories.items() if made else ():
-            self._controllers[controller].publish(encode_trajectory(trajectory))
+        start, state = self._start()
+        self._play(self.scheduler.tick(start, state), start)
 
 
 @dataclass(frozen=True)
@@ -134,22 +192,10 @@ def decode_words(message) -> SentenceWords:
     return SentenceWords(event.turn, sentence, event.stamp, starts)
 
 
-def decode_joint_states(message) -> State:
-    if len(message.position) != len(message.name) or not finite(message.position):
-        raise BadMessage("wants one finite position for each name")
-    moving = len(message.velocity) == len(message.name) and finite(message.velocity)
-    return State(dict(zip(message.name, message.position, strict=True)),
-                 dict(zip(message.name, message.velocity, strict=True)) if moving else {})
-
-
-def encode_trajectory(trajectory: Trajectory) -> JointTrajectory:
-    message = JointTrajectory(joint_names=list(trajectory.joints))
-    for point in trajectory.points:
-        sec, nanosec = divmod(round(point.time * 1e9), 10**9)
-        message.points.append(JointTrajectoryPoint(
-            positions=list(point.positions), velocities=list(point.velocities), accelerations=list(point.accelerations),
-            time_from_start=Duration(sec=sec, nanosec=nanosec)))
-    return message
+def encode_angles(target: JointAngles, message_type):
+    """naoqi_bridge_msgs/JointAnglesWithSpeed: absolute angles."""
+    return message_type(joint_names=list(target.joints), joint_angles=list(target.angles), speed=target.speed,
+                        relative=0)
 
 
 def main() -> int:

@@ -2,15 +2,25 @@
 
 import json
 import sys
+import time
+from collections import deque
+from functools import partial
 from pathlib import Path
 
+from trajectory_msgs.msg import JointTrajectory
+
+from esc_robot.body.motion import State, Trajectory
 from esc_robot.body.profile import load_profile
 from esc_robot.body.render import render
-from esc_robot.nodes.base import Node, decode_event, decode_pair, finite, run, seconds
-from esc_robot.record import Record, latency_line
+from esc_robot.body.strokes import stroke_delay
+from esc_robot.graph import TOPICS
+from esc_robot.nodes.base import Node, decode_event, decode_joint_states, decode_pair, decode_trajectory, run
+from esc_robot.record import Record, Stroke, latency_line
 
 #: A pose is taken for the picture when its joint states were stamped this near to a stroke, s.
 NEAR_STROKE_S = 0.03
+#: A stroke is measured on the joint states up to so long after it, s.
+AFTER_STROKE_S = 0.4
 
 
 class Observer(Node):
@@ -18,19 +28,29 @@ class Observer(Node):
 
     def __init__(self):
         super().__init__("observer")
-        self.profile = load_profile(self.parameter("robot", "talos", "robot profile: a name under config/robots"))
+        self.profile = load_profile(self.parameter("robot", "talos", "robot profile: a name or a path"))
         out = self.parameter("out", "", "folder for transcript.md, summary.json and robot.png; empty: none is written")
         self.out = Path(out) if out else None
         self._rest = self.profile.rest
         self.record = Record()
         self.violations = 0
-        self._strokes: list[float] = []
+        self._arms = {joint for arm in self.profile.arms.values() for joint in arm.joints} or set(self._rest)
         self._pose_at_stroke: dict[str, float] = {}
+        self._strokes: list[tuple[float, Stroke]] = []     # when each movement began, those still to be measured
+        self._joints: deque[tuple[float, State]] = deque(maxlen=1000)
+        self._told: deque[tuple[float, str, Trajectory]] = deque(maxlen=200)
         self.listen("/conversation/event", self._on_event, decode_event)
         self.listen("/speech/text", self._on_text, decode_pair)
         self.listen("/dialogue/strategy", self._on_strategy, decode_pair)
         self.listen("/dialogue/reply", self._on_reply, decode_pair)
-        self.listen("/joint_states", self._on_joint_states)
+        self.listen("/joint_states", self._on_joint_states, decode_joint_states)
+        if self.profile.interface == "joint_trajectory":
+            for controller in self.profile.controllers:
+                topic = self.profile.topic.format(controller=controller)
+                self.create_subscription(
+                    JointTrajectory, topic, self.guarded(topic, partial(self._on_trajectory, controller),
+                                                         decode_trajectory),
+                    TOPICS["/<controller>/joint_trajectory"].depth)
         self.listen("/diagnostics", self._on_diagnostics)
         self._say("waiting for the robot to wake up")
         self.ready()
@@ -43,7 +63,7 @@ class Observer(Node):
         elif first_sound:
             self._say("\n  the user is heard")
         elif event.name == "gesture":
-            self._strokes.append(float(event.values["stroke_at"]))
+            self._strokes.append((event.stamp, self.record.turn(event.turn).strokes[-1]))
         elif event.name == "turn_finished":
             turn = self.record.turn(event.turn)
             self._say(f"              [{turn.strategy}; {turn.gesture or 'no gesture'}; {latency_line(turn)}]")
@@ -63,17 +83,36 @@ class Observer(Node):
         self.record.turn(pair[0]).reply.append(pair[1])
         self._say(f"  robot says  {pair[1]}")
 
-    def _on_joint_states(self, message) -> None:
-        """Keep the pose furthest from rest of those at a gesture's stroke."""
-        now = seconds(message.header.stamp)
-        self._strokes = [stroke for stroke in self._strokes if stroke > now - NEAR_STROKE_S]
-        if any(abs(stroke - now) <= NEAR_STROKE_S for stroke in self._strokes) and finite(message.position):
-            pose = dict(zip(message.name, message.position, strict=True))
+    def _on_trajectory(self, controller: str, trajectory: Trajectory) -> None:
+        self._told.append((time.time(), controller, trajectory))
+
+    def _on_joint_states(self, measured: tuple[float, State]) -> None:
+        """Keep the pose of those at a gesture's stroke whose arms are furthest from rest; measure what is over."""
+        now, state = measured
+        self._joints.append(measured)
+        if any(abs(stroke.planned_at - now) <= NEAR_STROKE_S for _, stroke in self._strokes):
+            pose = state.positions
             if self._movement(pose) > self._movement(self._pose_at_stroke):
                 self._pose_at_stroke = pose
+        for began, stroke in [row for row in self._strokes if row[1].planned_at + AFTER_STROKE_S < now]:
+            self._strokes.remove((began, stroke))
+            delay = self._delay(began, stroke.planned_at)
+            stroke.came_at = None if delay is None else stroke.planned_at + delay
+
+    def _delay(self, began: float, planned_at: float) -> float | None:
+        """How much later than planned a stroke came; None where it was broken off, or cannot be told."""
+        told = {}
+        for heard_at, controller, trajectory in self._told:
+            if not began - 0.1 < heard_at < planned_at:
+                continue
+            told.pop(controller, None)
+            if any(abs(point.time - (planned_at - began)) < 0.002 for point in trajectory.points):
+                told[controller] = trajectory
+        seen = [(at, state) for at, state in self._joints if at <= planned_at + AFTER_STROKE_S]
+        return stroke_delay(self.profile, began, told, seen) if told else None
 
     def _movement(self, pose: dict[str, float]) -> float:
-        return sum(abs(position - self._rest.get(joint, 0.0)) for joint, position in pose.items())
+        return sum(abs(position - self._rest[joint]) for joint, position in pose.items() if joint in self._arms)
 
     def _on_diagnostics(self, message) -> None:
         for status in message.status:
@@ -90,8 +129,8 @@ class Observer(Node):
             if self._pose_at_stroke:
                 (self.out / "robot.png").write_bytes(render(self.profile, self._pose_at_stroke))
             wer = "" if summary["wer"] is None else f", word error rate {summary['wer']:.1%}"
-            self._say(f"\n{len(self.record.turns)} turns{wer}, {self.violations} joint limit violations; "
-                      f"recording {recording}, the rest in {self.out}")
+            self._say(f"\n{len(self.record.turns)} turns{wer}{_strokes(summary)}, {self.violations} joint limit "
+                      f"violations; recording {recording}, the rest in {self.out}")
         if not complete:
             print("error: not every turn was heard, answered and gestured; see the transcript", file=sys.stderr)
         raise SystemExit(0 if complete else 1)
@@ -99,6 +138,11 @@ class Observer(Node):
     @staticmethod
     def _say(line: str) -> None:
         print(line, flush=True)
+
+
+def _strokes(summary: dict) -> str:
+    strokes = summary["strokes"]
+    return f", strokes within {strokes['error_ms']} ms of their words" if strokes["measured"] else ""
 
 
 def main() -> int:
