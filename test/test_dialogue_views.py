@@ -16,7 +16,7 @@ from esc_robot.dialogue.views import (
 )
 from esc_robot.dialogue.words import STOPWORDS, without_stopwords
 
-COMPRESSING = ["recent+stopwords", "head-nouns", "personal-graph", "summary"]
+NOTING = ["head-nouns", "personal-graph", "summary"]
 PEOPLE = ["sister", "mother", "boss", "neighbor", "teacher", "cousin", "doctor", "uncle", "landlord", "friend"]
 
 
@@ -62,12 +62,13 @@ def test_stopwords_go_from_what_the_user_said_before_and_the_robots_replies_stay
     assert messages[-1]["content"] == "and what do I do about it"
 
 
-def test_older_turns_become_notes_without_stopwords_and_the_last_ones_stay_whole():
-    notes, *recent = recent_stopwords(talk(10), None, count)
-    assert notes["role"] == "system"
-    assert "User: tired sister called day 0\nYou: sounds heavy. say?\nUser: tired mother" in notes["content"]
-    assert RECENT <= len(recent) // 2 < 2 * RECENT
-    assert recent[0]["content"].startswith("I am so tired and my")
+def test_the_last_turns_stay_whole_and_what_the_user_said_before_loses_its_stopwords():
+    messages = recent_stopwords(talk(10), None, count)
+    said = [message["content"] for message in messages if message["role"] == "user"][:-1]
+    whole = [text for text in said if text.startswith("I am so tired and my")]
+    assert RECENT <= len(whole) < 2 * RECENT and said[-len(whole):] == whole
+    assert said[0] == "tired sister called day 0"
+    assert messages[1]["content"] == "That sounds heavy for you. What did they say?"
 
 
 def test_head_nouns_are_each_noted_once():
@@ -78,14 +79,15 @@ def test_head_nouns_are_each_noted_once():
 
 def test_the_personal_graph_notes_subject_predicate_and_object():
     turns = talk(8)
-    turns[0].user, turns[1].user, turns[2].user = "I don't want to die.", "My boss fired me, and I moved to Spain", "Hm."
+    turns[0].user, turns[1].user = "I don't want to die.", "My boss fired me, and I moved to Spain"
+    turns[2].user = "Hm."
     assert personal_graph(turns, None, count)[0]["content"] == (
         "The user told before: user not want to die; boss fired user; user moved to Spain")
 
 
 def test_utterances_without_noun_or_verb_add_nothing_and_break_nothing():
-    turns = [Turn(str(number), text, ["I hear you."]) for number, text in enumerate(
-        ["so so", "...", "?", "12", "no", "", "\u4f60\u597d", "oh well", "ooooh", "-", "yes", "'", "\"", "a", "n't"] * 2)]
+    empty = ["so so", "...", "?", "12", "no", "", "\u4f60\u597d", "oh well", "ooooh", "-", "yes", "'", "\"", "a", "n't"]
+    turns = [Turn(str(number), text, ["I hear you."]) for number, text in enumerate(empty * 2)]
     messages = personal_graph([*turns, Turn("last", "hm")], 200, count)
     assert messages[-1] == {"role": "user", "content": "hm"}
 
@@ -96,7 +98,7 @@ def test_a_summary_stands_for_the_turns_it_covers_and_the_others_stay_whole():
     assert rest[0]["content"].endswith("day 6")
 
 
-@pytest.mark.parametrize("view", COMPRESSING)
+@pytest.mark.parametrize("view", [*NOTING, "recent+stopwords"])
 def test_a_short_conversation_is_shown_whole(view):
     assert VIEWS[view](talk(3), 1000, count) == raw(talk(3), 1000, count)
 
@@ -158,7 +160,7 @@ def test_a_prompt_begins_like_the_one_before_in_most_turns(view, budget):
     assert kept == 20 if budget is None and view in ("raw", "stopwords") else kept >= 10
 
 
-@pytest.mark.parametrize("view", COMPRESSING)
+@pytest.mark.parametrize("view", NOTING)
 def test_notes_only_grow_at_their_end(view):
     notes = [VIEWS[view](talk(length), None, count)[0]["content"] for length in range(12, 40)]
     assert all(after.startswith(before) for before, after in pairwise(notes)) and notes[0] != notes[-1]

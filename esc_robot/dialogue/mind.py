@@ -159,21 +159,24 @@ class Mind:
 
     def _sentences(self, messages: list[dict], stats: TurnStats) -> Iterator[str]:
         splitter = SentenceSplitter(self.max_sentences)
+        asked = time.time() - stats.started
         with closing(self.engine.generate(messages, seed=self.seed, cancel=self._cancel)) as pieces:
             for piece in pieces:
                 for sentence in splitter.push(piece):
-                    self._account(stats)
+                    self._account(stats, asked)
                     yield sentence
                 if splitter.done:
                     break
-        self._account(stats)
+        self._account(stats, asked)
         if not self._cancel.is_set():
             yield from splitter.finish(complete=self.engine.last.finished)
 
-    def _account(self, stats: TurnStats) -> None:
+    def _account(self, stats: TurnStats, asked: float) -> None:
+        """``asked``: seconds from the utterance to the engine's first step."""
         run = self.engine.last
         stats.prompt_tokens, stats.computed_tokens = run.prompt_tokens, run.computed_tokens
-        stats.tokens, stats.first_token_seconds = run.new_tokens, run.first_token_seconds
+        stats.tokens = run.new_tokens
+        stats.first_token_seconds = asked + run.first_token_seconds if run.new_tokens else 0.0
 
     def _fixed(self, kind: str) -> Sentence:
         text = self._safe.next(kind)

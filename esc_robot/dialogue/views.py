@@ -3,12 +3,12 @@
     view(turns, budget, count_tokens) -> messages
 
 of the turns, oldest first, the one to answer last; ``budget`` in tokens, None for all; ``count_tokens(text) -> int``.
-The messages (``role``, ``content``) alternate and begin with the user; a view that compresses puts its notes of older
-turns before them, as a ``system`` message that dialogue/prompt.py joins to the prompt. The latest utterance is always
-there, and whole.
+The messages (``role``, ``content``) alternate and begin with the user; a view that takes notes of older turns puts them
+first, as a ``system`` message that dialogue/prompt.py joins to the prompt. The latest utterance is always there, and
+whole.
 
 Each view only appends while turns are added, so that the prompt stays a prefix of the next one and the engine's cache
-holds. What must go, goes in blocks: turns become notes ``RECENT`` at a time, and a full budget is cleared to
+holds. What must go, goes in blocks: turns are shortened ``RECENT`` at a time, and a full budget is cleared to
 ``LOW_WATER`` of it, so that most turns move nothing. Where a border lies follows from the turns alone.
 """
 
@@ -24,7 +24,8 @@ from esc_robot.dialogue.words import without_stopwords
 Count = Callable[[str], int]
 TEMPLATE_TOKENS = 5  # what a chat template adds around one message
 RECENT = 3           # turns that stay whole; up to twice as many less one, as they leave in blocks
-LOW_WATER = 0.75     # of the budget, after it was exceeded
+WHOLE_SHARE = 0.75   # of the budget: what whole turns may take, so that there is room for older ones in short
+LOW_WATER = 0.75     # of what may be taken, after it was exceeded
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Notes:
 
 def raw(turns: list[Turn], budget: int | None, count_tokens: Count) -> list[dict]:
     """The newest turns that fit, word for word: plain truncation, what every other view is measured against."""
-    start = _first_whole(turns, budget, count_tokens)
+    none = [0] * len(turns)
+    _, start = _borders(turns, budget, count_tokens, none, lambda now: 0, share=1)
     return _messages(turns[start:])
 
 
@@ -48,15 +50,15 @@ def stopwords(turns: list[Turn], budget: int | None, count_tokens: Count) -> lis
     The thesis removes them from the robot's replies as well; a model then imitates what it seems to have said itself
     ("hello there. help."), so those stay as they were spoken.
     """
-    shown = [Turn(turn.id, _short(turn.user), turn.sentences) for turn in turns[:-1]] + turns[-1:]
-    start = _first_whole(shown, budget, count_tokens)
-    return _messages(shown[start:])
+    return raw([*map(_shortened, turns[:-1]), turns[-1]], budget, count_tokens)
 
 
 def recent_stopwords(turns: list[Turn], budget: int | None, count_tokens: Count) -> list[dict]:
-    """The last turns whole, and older ones as notes without stopwords, both sides' words: the thesis's compression
-    where it does no harm to speech."""
-    return _noted(turns, budget, count_tokens, _STOPWORD_NOTES)
+    """The last turns whole, and of older ones what the user said without stopwords, as in ``stopwords``."""
+    short = [_shortened(turn) for turn in turns]
+    costs = [_cost(count_tokens, turn.user, turn.reply) for turn in short] if budget is not None else []
+    start, whole = _borders(turns, budget, count_tokens, costs, _outside)
+    return _messages(short[start:whole] + turns[whole:])
 
 
 def head_nouns(turns: list[Turn], budget: int | None, count_tokens: Count) -> list[dict]:
@@ -80,6 +82,7 @@ def summary(turns: list[Turn], budget: int | None, count_tokens: Count) -> list[
 
 VIEWS = {"raw": raw, "stopwords": stopwords, "recent+stopwords": recent_stopwords, "head-nouns": head_nouns,
          "personal-graph": personal_graph, "summary": summary}
+DEFAULT_VIEW = "stopwords"
 
 
 def summarised(turns: list[Turn]) -> int:
@@ -92,9 +95,8 @@ _nouns = lru_cache(4096)(nouns_of)
 _triples = lru_cache(4096)(triples_of)
 
 
-def _stopword_notes(turns: list[Turn]) -> list[str]:
-    return ["\n".join(f"{who}: {_short(text)}" for who, text in (("User", turn.user), ("You", turn.reply)) if text)
-            for turn in turns]
+def _shortened(turn: Turn) -> Turn:
+    return Turn(turn.id, _short(turn.user), turn.sentences)
 
 
 def _new_ones(found: list[list[str]], separator: str) -> list[str]:
@@ -107,7 +109,6 @@ def _new_ones(found: list[list[str]], separator: str) -> list[str]:
     return notes
 
 
-_STOPWORD_NOTES = Notes("Notes of what was said before:\n", "\n", _stopword_notes)
 _NOUN_NOTES = Notes("The user spoke before of: ", ", ", lambda turns: _new_ones(
     [_nouns(turn.user) for turn in turns], ", "))
 _TRIPLE_NOTES = Notes("The user told before: ", "; ", lambda turns: _new_ones(
@@ -129,64 +130,53 @@ def _messages(turns: list[Turn]) -> list[dict]:
 
 def _noted(turns: list[Turn], budget: int | None, count_tokens: Count, notes: Notes) -> list[dict]:
     lines = notes.of(turns)
-    covered = summarised(turns) if notes is _SUMMARY_NOTES else None
-    first_note, first_whole = _borders(turns, lines, budget, count_tokens, notes, covered)
-    kept = [line for line in lines[first_note:first_whole] if line]
-    messages = _messages(turns[first_whole:])
+    costs = [count_tokens(line) + count_tokens(notes.separator) if line and budget is not None else 0 for line in lines]
+    covered = summarised(turns)
+    start, whole = _borders(turns, budget, count_tokens, costs,
+                            (lambda now: min(now, covered)) if notes is _SUMMARY_NOTES else _outside,
+                            heading=_cost(count_tokens, notes.heading))
+    kept = [line for line in lines[start:whole] if line]
+    messages = _messages(turns[whole:])
     if kept:
         messages.insert(0, {"role": "system", "content": notes.heading + notes.separator.join(kept)})
     return messages
 
 
-def _first_whole(turns: list[Turn], budget: int | None, count_tokens: Count) -> int:
-    """The first turn that is shown, where there are no notes."""
-    first = held = 0
-    for now, turn in enumerate(turns if budget is not None else []):
-        room = budget - _cost(count_tokens, turn.user)
-        if held > room:
-            while first < now and held > LOW_WATER * room:
-                held -= _cost(count_tokens, turns[first].user, turns[first].reply)
-                first += 1
-        held += _cost(count_tokens, turn.user, turn.reply)
-    return first
+def _outside(now: int) -> int:
+    """How many turns are older than recent when turn ``now`` is to be answered; grows by ``RECENT`` at a time."""
+    return max(0, (now // RECENT - 1) * RECENT)
 
 
-def _borders(turns: list[Turn], lines: list[str], budget: int | None, count_tokens: Count, notes: Notes,
-             covered: int | None) -> tuple[int, int]:
-    """The first turn with a note and the first that is whole, found by going through the conversation again.
+def _borders(turns: list[Turn], budget: int | None, count_tokens: Count, short_costs: list[int],
+             outside: Callable[[int], int], heading: int = 0, share: float = WHOLE_SHARE) -> tuple[int, int]:
+    """The first turn that is shown in short, at ``short_costs`` tokens, and the first that is whole.
 
-    Whole turns take at most half of the budget, so that there is room for notes.
+    ``outside``: how many turns are to be short at least, when a turn is to be answered. ``share`` of the budget is what
+    whole turns may take. Found by going through the conversation again, so that no border ever moves back.
     """
-    def due(now: int) -> int:
-        return min(now, covered) if covered is not None else max(0, (now // RECENT - 1) * RECENT)
-
     if budget is None:
-        return 0, due(len(turns) - 1)
-    first_note = first_whole = noted = held = 0
+        return 0, outside(len(turns) - 1)
+    first = whole = short = held = 0
 
-    def to_note() -> None:
-        nonlocal first_whole, noted, held
-        held -= _cost(count_tokens, turns[first_whole].user, turns[first_whole].reply)
-        noted += note_cost(lines[first_whole])
-        first_whole += 1
-
-    def note_cost(line: str) -> int:
-        return count_tokens(line) + count_tokens(notes.separator) if line else 0
+    def shorten() -> None:
+        nonlocal whole, short, held
+        held -= _cost(count_tokens, turns[whole].user, turns[whole].reply)
+        short += short_costs[whole]
+        whole += 1
 
     for now, turn in enumerate(turns):
-        while first_whole < due(now):
-            to_note()
         room = budget - _cost(count_tokens, turn.user)
-        if held > room / 2:
-            while first_whole < now and held > LOW_WATER * room / 2:
-                to_note()
-        left = room - held - _cost(count_tokens, notes.heading)
-        if noted > left:
-            while first_note < first_whole and noted > LOW_WATER * left:
-                noted -= note_cost(lines[first_note])
-                first_note += 1
+        while whole < outside(now):
+            shorten()
+        if held > share * room:
+            while whole < now and held > LOW_WATER * share * room:
+                shorten()
+        if short > room - held - heading:
+            while first < whole and short > LOW_WATER * (room - held - heading):
+                short -= short_costs[first]
+                first += 1
         held += _cost(count_tokens, turn.user, turn.reply)
-    return first_note, first_whole
+    return first, whole
 
 
 def _cost(count_tokens: Count, *texts: str) -> int:
