@@ -30,7 +30,7 @@ def background(work: Callable, cancel: Event, first: float | None = None, betwee
             results.put((None, error))
 
     # Not a daemon: a thread that Python ends at exit inside llama.cpp takes the process down with it.
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=False)
     thread.start()
     limit, since = first, time.monotonic()
     try:
