@@ -1,6 +1,7 @@
 """Start the robot where there is no ``ros2 launch``: the same table, one process a node.
 
     python -m esc_robot robot|sim|demo [argument:=value ...]
+    python -m esc_robot devices             the sound devices there are, for microphone:= and speaker:=
     python -m esc_robot --help
 
 A node that dies is started again; one that says it cannot run (exit code 2) ends everything; one Ctrl-C ends all.
@@ -9,6 +10,7 @@ A node that dies is started again; one that says it cannot run (exit code 2) end
 import sys
 
 from esc_robot import assets, graph
+from esc_robot.audio.devices import list_devices
 from esc_robot.errors import Problem
 from esc_robot.supervisor import Supervisor
 
@@ -48,6 +50,9 @@ def main(words: list[str] | None = None) -> int:
         print(usage())
         return 0 if words else 2
     try:
+        if words == ["devices"]:
+            print("\n".join(list_devices()) or "there is no sound device")
+            return 0
         setup, values = parse(words)
         nodes = {node: command(node, values, setup) for node in graph.NODES if graph.switched_on(node, values)}
         if setup != "demo":

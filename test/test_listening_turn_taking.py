@@ -36,7 +36,7 @@ def test_the_speakers_own_pace_is_learned_and_forgotten_within_the_bounds():
     assert patience.needed("I lost my job.") == 0.5
 
 
-@pytest.mark.parametrize("words", ["Mhm.", "m h m", "Uh-huh", "Yeah, right.", "I see.", "Ha ha ha", "All right.", "", "You."])
+@pytest.mark.parametrize("words", ["Mhm.", "m h m", "Uh-huh", "Yeah, right.", "I see.", "Ha ha ha", "All right.", ""])
 def test_a_listeners_words_do_not_want_the_floor(words):
     assert not takes_the_floor(words)
 

@@ -1,6 +1,8 @@
 """Sound devices through PortAudio: opened by name or index, at the rate the robot wants or the device's own."""
 
+import contextlib
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +11,7 @@ from esc_robot.audio.resample import StreamResampler
 from esc_robot.errors import Problem
 
 BLOCK_S = 0.02
+GONE_S = 1.5            # a device that has asked for nothing for so long is no longer there
 
 
 class SoundDevice:
@@ -17,6 +20,7 @@ class SoundDevice:
     def __init__(self, name: str, rate: int):
         self.name, self.rate, self.faults = name, rate, 0
         self._stream = None
+        self._asked_at = time.monotonic()
 
     @property
     def latency(self) -> float:
@@ -25,10 +29,56 @@ class SoundDevice:
     @property
     def active(self) -> bool:
         """False once the device has gone."""
-        return self._stream.active
+        return self._stream.active and time.monotonic() - self._asked_at < GONE_S
+
+    def asked(self, fault: bool) -> None:
+        """Called by the device's own thread each time."""
+        self._asked_at = time.monotonic()
+        self.faults += fault
 
     def close(self) -> None:
         self._stream.close()
+
+
+class KeptOpen:
+    """A device that is opened again when it was unplugged and is back. device: None while it is away."""
+
+    def __init__(self, open_device: Callable[[], SoundDevice]):
+        """Raises Problem when it cannot be opened now."""
+        self._open = open_device
+        self.device: SoundDevice | None = open_device()
+        self._faults = 0
+
+    def check(self) -> str:
+        """To be called now and then: "", or what is wrong with the device."""
+        if self.device and self.device.active:
+            return ""
+        sounddevice = _sounddevice()
+        if self.device:
+            self._faults += self.device.faults + 1
+            with contextlib.suppress(sounddevice.PortAudioError):
+                self.device.close()
+            self.device = None
+        # PortAudio knows only the devices that were there when it was started.
+        sounddevice._terminate()
+        sounddevice._initialize()
+        try:
+            self.device = self._open()
+        except Problem as problem:
+            return str(problem)
+        return ""
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """For /diagnostics. faults: over- or under-runs, and times it had gone."""
+        if not self.device:
+            return {"faults": self._faults}
+        return {"device": self.device.name, "rate_hz": self.device.rate, "faults": self._faults + self.device.faults,
+                "latency_ms": round(self.device.latency * 1000)}
+
+    def close(self) -> None:
+        if self.device:
+            self.device.close()
 
 
 def open_input(device: str | int, rate: int, on_pcm: Callable[[np.ndarray], None]) -> SoundDevice:
@@ -41,7 +91,7 @@ def open_input(device: str | int, rate: int, on_pcm: Callable[[np.ndarray], None
     resampler = StreamResampler(native, rate)
 
     def callback(sound, _samples, _time, status):
-        opened.faults += status.input_overflow
+        opened.asked(status.input_overflow)
         on_pcm(resampler.feed(_mono(sound)))
 
     return _start(sounddevice.InputStream, "input", info, channels, opened, callback)
@@ -59,7 +109,7 @@ def open_output(device: str | int, rate: int, pull: Callable[[int], np.ndarray])
 
     def callback(sound, samples, _time, status):
         nonlocal waiting
-        opened.faults += status.output_underflow
+        opened.asked(status.output_underflow)
         while len(waiting) < samples:
             pulled = pull(math.ceil((samples - len(waiting)) * rate / native))
             waiting = np.concatenate([waiting, resampler.feed(pulled)])

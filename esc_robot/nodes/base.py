@@ -124,6 +124,18 @@ class Node(RosNode):
             self.get_logger().warning(state)
         self._health, self._health_text = DiagnosticStatus.WARN, state
 
+    def keep_open(self, kept) -> None:
+        """Look after a sound device (audio.devices.KeptOpen): how it is stands on /diagnostics."""
+        def check() -> None:
+            problem = kept.check()
+            self.figures = kept.figures
+            if problem:
+                self.warn(problem)
+            elif self._health != DiagnosticStatus.OK:
+                self.ready()
+        self.create_timer(0.5, check)
+        check()
+
     def work(self, target) -> threading.Thread:
         """Run ``target`` in a thread of its own. When it fails, the node ends, and so is started again."""
         def guarded() -> None:

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from esc_robot.audio.devices import open_input
+from esc_robot.audio.devices import KeptOpen, open_input
 from esc_robot.nodes.base import Node, Sound, encode_sound, run
 
 RATE = 16000
@@ -15,15 +15,11 @@ class Microphone(Node):
         super().__init__("microphone")
         device = self.parameter("device", "", "input device, by name, part of a name, or index; empty: the system's")
         self._sound = self.publisher("/audio/microphone")
-        self._input = None
-        self._input = open_input(device, RATE, self._on_pcm)
-        self.ready()
+        self._input = KeptOpen(lambda: open_input(device, RATE, self._on_pcm))
+        self.keep_open(self._input)
 
     def _on_pcm(self, pcm: np.ndarray) -> None:
         self._sound.publish(encode_sound(Sound(pcm, RATE)))
-        if self._input is not None:     # the device may bring sound before it is known here
-            self.figures = {"device": self._input.name, "overruns": self._input.faults,
-                            "latency_ms": round(self._input.latency * 1000)}
 
     def close(self) -> None:
         self._input.close()

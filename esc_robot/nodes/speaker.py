@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from esc_robot.audio.devices import open_output
+from esc_robot.audio.devices import KeptOpen, open_output
 from esc_robot.audio.playback import Playback
 from esc_robot.audio.resample import StreamResampler
 from esc_robot.nodes.base import Node, Sound, decode_sound, encode_sound, run, tell_playback
@@ -25,11 +25,11 @@ class Speaker(Node):
         self._played = self.publisher("/audio/played")
         self._to_ears = StreamResampler(RATE, EARS_RATE)
         self._output = None
-        self._output = open_output(device, RATE, self._pull)
+        self._output = KeptOpen(lambda: open_output(device, RATE, self._pull))
         self.listen("/audio/speaker", self._on_sound, decode_sound)
         self.listen("/conversation/interrupt", lambda message: self.playback.interrupt(message.key))
         self.listen("/conversation/hold", lambda message: self.playback.hold(message.data))
-        self.ready()
+        self.keep_open(self._output)
 
     def _on_sound(self, sound: Sound) -> None:
         if sound.last:
@@ -40,10 +40,8 @@ class Speaker(Node):
     def _pull(self, samples: int) -> np.ndarray:
         pcm, events = self.playback.pull(samples)
         self._played.publish(encode_sound(Sound(self._to_ears.feed(pcm), EARS_RATE)))
-        if self._output is not None:    # the device may pull once before it is known here
-            tell_playback(self, events, time.time() + self._output.latency, RATE)
-            self.figures = {"device": self._output.name, "underruns": self._output.faults,
-                            "latency_ms": round(self._output.latency * 1000)}
+        device = self._output.device if self._output else None      # it may pull before it is known here
+        tell_playback(self, events, time.time() + (device.latency if device else 0.0), RATE)
         return pcm
 
     def close(self) -> None:
