@@ -11,6 +11,7 @@ from threading import Event
 
 import pytest
 import tiny_models
+import torch
 
 from esc_robot.dialogue.adapter import LoraAdapter
 from esc_robot.dialogue.engine import Sampling
@@ -230,3 +231,13 @@ def test_an_unfit_adapter_is_named_and_the_engine_goes_on(tiny, local, tmp_path)
 def test_an_adapter_that_the_server_has_not_is_named(tiny):
     with pytest.raises(Problem, match="it has warm, calm"):
         said(ServerEngine(tiny.url, adapter="nobody"))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_gives_nearly_the_probabilities_of_single(tiny, local, dtype):
+    half = TransformersEngine(tiny.folder, adapter=tiny.adapters["warm"], dtype=dtype, sampling=GREEDY)
+    local[0].set_adapter(tiny.adapters["warm"])
+    whole = local[0].logprobs(ASKED, REPLY)
+    local[0].set_adapter(None)
+    assert half.logprobs(ASKED, REPLY) == pytest.approx(whole, abs=1.0)
+    assert next(half.model.parameters()).dtype == getattr(torch, dtype) and said(half)
