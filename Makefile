@@ -19,6 +19,9 @@ sim: models
 test: models lint $(VENV)/tests-ready
 	$(PY) -m pytest $(ARGS)
 
+bench: models
+	$(PY) -m esc_robot.bench $(ARGS)
+
 lint: $(VENV)/ready
 	$(PY) -m ruff check .
 

@@ -1,6 +1,8 @@
 """Measurements of the robot on this machine, written as JSON under runs/bench.
 
     python -m esc_robot.bench decode      tokens a second of each engine
+    python -m esc_robot.bench context     perplexity and length of the prompt in each context view
+    python -m esc_robot.bench turns       time to the first token as a conversation grows
 """
 
 import sys
@@ -13,8 +15,18 @@ def _decode() -> None:
     bench_decode()
 
 
+def _context() -> None:
+    from esc_robot.dialogue.bench_context import bench_context
+    bench_context()
+
+
+def _turns() -> None:
+    from esc_robot.dialogue.bench_turns import bench_turns
+    bench_turns()
+
+
 #: What can be measured: plain functions without arguments, each in a file of its own.
-BENCHES = {"decode": _decode}
+BENCHES = {"decode": _decode, "context": _context, "turns": _turns}
 
 
 def main(arguments: list[str]) -> int:

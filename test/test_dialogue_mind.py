@@ -2,10 +2,11 @@ import pytest
 
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.care.limits import overstepped
-from esc_robot.dialogue.engine import Generation, Sampling, TransformersEngine
+from esc_robot.dialogue.engine import Generation, Sampling
 from esc_robot.dialogue.mind import Mind, readable
 from esc_robot.dialogue.models import default_model_folder
 from esc_robot.dialogue.strategy import STRATEGIES
+from esc_robot.dialogue.transformers_engine import TransformersEngine
 from esc_robot.dialogue.views import raw, stopwords
 
 

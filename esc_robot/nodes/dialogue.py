@@ -12,8 +12,10 @@ from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue.engine import ENGINES, Sampling, make_engine
 from esc_robot.dialogue.mind import Mind
 from esc_robot.dialogue.prompt import PLAIN_MODEL_PROMPT, SYSTEM_PROMPT
-from esc_robot.dialogue.views import VIEWS
+from esc_robot.dialogue.views import DEFAULT_VIEW, VIEWS
 from esc_robot.nodes.base import BadMessage, Node, decode_event, decode_pair, run
+
+BETWEEN_TURNS = ("", "")    # in the queue: a turn is over and nobody has spoken yet
 
 
 class Dialogue(Node):
@@ -26,7 +28,7 @@ class Dialogue(Node):
         adapter = self.parameter("adapter", "", "folder of a PEFT adapter, or its name on the server; empty: none")
         server_url = self.parameter("server_url", "", "an OpenAI-compatible server: http://host:8000/v1")
         bits = self.parameter("quantization", "", "on a GPU: 4bit, 8bit or empty", choices=("", "4bit", "8bit"))
-        view = self.parameter("view", "stopwords", "how the history is shown to the model", choices=tuple(VIEWS))
+        view = self.parameter("view", DEFAULT_VIEW, "how the history is shown to the model", choices=tuple(VIEWS))
         care = CrisisProtocol(self.parameter("country", "default", "whose crisis line: a key of care/lines.yaml"))
         sampling = Sampling(
             temperature=self.parameter("temperature", 0.7, "sampling temperature; 0: the likeliest token", 0.0, 2.0),
@@ -49,6 +51,7 @@ class Dialogue(Node):
         self.listen("/chat/text", lambda text: self._on_utterance((self._chat_id(), text)), decode_line)
         self.listen("/conversation/event", self._on_event, decode_event)
         self.listen("/conversation/interrupt", self._on_interrupt)
+        self._queue.put(BETWEEN_TURNS)      # the system prompt is computed before anyone speaks
         self._thread = threading.Thread(target=self._answer, daemon=True)
         self._thread.start()
         self.ready()
@@ -60,6 +63,7 @@ class Dialogue(Node):
         if self._current:       # the user goes on before the robot has finished: what it was saying is dropped
             self._interrupt.publish(KeyValue(key=self._current, value="the user went on"))
             self.mind.cancel(self._current)
+        self.mind.wake()
         self._queue.put(pair)
 
     def _on_interrupt(self, message) -> None:
@@ -71,9 +75,13 @@ class Dialogue(Node):
             self.mind.heard_aloud(event.turn, int(event.values.get("spoken", 0)))
         if event.name in ("turn_finished", "turn_interrupted") and event.turn == self._current:
             self._current = ""
+            self._queue.put(BETWEEN_TURNS)
 
     def _answer(self) -> None:
         while (job := self._queue.get()) is not None:
+            if job is BETWEEN_TURNS:
+                self.mind.between_turns()
+                continue
             turn, text = job
             self._current = turn
             count = 0
@@ -89,6 +97,7 @@ class Dialogue(Node):
 
     def close(self) -> None:
         self.mind.cancel(self._current)
+        self.mind.wake()
         self._queue.put(None)
         self._thread.join(timeout=3)
 

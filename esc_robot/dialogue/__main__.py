@@ -1,0 +1,120 @@
+"""The mind in a terminal.
+
+    python -m esc_robot.dialogue [--adapter FOLDER] [--country US] [--view NAME]
+
+    /view NAME    shows the model the history in another way; /view alone lists the ways
+    /why          what the last reply cost: tokens, how many of them from the cache, times
+    /quit         ends, as Ctrl-D does; Ctrl-C breaks a reply off
+"""
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable
+from itertools import count
+
+from esc_robot.care.crisis import CrisisProtocol
+from esc_robot.dialogue.engine import ENGINES, make_engine
+from esc_robot.dialogue.mind import Mind
+from esc_robot.dialogue.prompt import SYSTEM_PROMPT
+from esc_robot.dialogue.views import DEFAULT_VIEW, VIEWS
+from esc_robot.errors import Problem
+
+
+class Terminal:
+    """A conversation line by line; what the mind does between turns it does while the user types."""
+
+    def __init__(self, mind: Mind, view: str):
+        self.mind, self.view = mind, view
+        self._turns = count(1)
+        self._idle = threading.Thread(target=mind.between_turns, daemon=True)
+        self._idle.start()
+
+    def run(self) -> None:
+        """Until /quit or the end of the input."""
+        while True:
+            try:
+                line = input("> " if sys.stdin.isatty() else "")
+            except (EOFError, KeyboardInterrupt):
+                break
+            self._stop_idle()
+            if line.startswith("/"):
+                command, _, argument = line[1:].partition(" ")
+                if command == "quit":
+                    break
+                self._obey(command, argument.strip())
+            else:
+                self._answer(line)
+        self._stop_idle()
+
+    def why(self) -> str:
+        """What the last reply cost."""
+        stats = self.mind.stats
+        if stats is None:
+            return "nothing was said yet"
+        if not stats.prompt_tokens:
+            return f"fixed words, in {stats.seconds:.2f} s: the model was not asked"
+        return (f"view {self.view}, budget {self.mind.budget}: prompt {stats.prompt_tokens} tokens, "
+                f"{stats.prompt_tokens - stats.computed_tokens} from the cache, {stats.computed_tokens} computed; "
+                f"first token {stats.first_token_seconds:.2f} s, first sentence {stats.first_sentence_seconds:.2f} s, "
+                f"{stats.tokens} tokens in {stats.seconds:.2f} s; {stats.dropped} sentences dropped; "
+                f"{stats.ahead_tokens} tokens computed since")
+
+    def _answer(self, line: str) -> None:
+        try:
+            for sentence in self.mind.respond(str(next(self._turns)), line):
+                print(sentence.text, flush=True)
+        except KeyboardInterrupt:
+            self.mind.cancel()
+            print()
+        self._idle = threading.Thread(target=self.mind.between_turns, daemon=True)
+        self._idle.start()
+
+    def _obey(self, command: str, argument: str) -> None:
+        if command == "why":
+            print(self.why())
+        elif command == "view" and argument:
+            try:
+                self.mind.view, self.view = view_named(argument), argument
+            except Problem as problem:
+                print(f"error: {problem}", file=sys.stderr)
+        elif command == "view":
+            print(", ".join(f"{name} (now)" if name == self.view else name for name in VIEWS))
+        else:
+            print(f"error: {Problem('command', f'/{command}', 'unknown; use /view, /why or /quit')}", file=sys.stderr)
+
+    def _stop_idle(self) -> None:
+        self.mind.wake()
+        self._idle.join()
+
+
+def view_named(name: str) -> Callable:
+    """Raises Problem on an unknown view."""
+    if name not in VIEWS:
+        raise Problem("view", name, f"unknown; use {', '.join(VIEWS)}")
+    return VIEWS[name]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m esc_robot.dialogue", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="default", help="a model of config/models.yaml, a folder or a hub name")
+    parser.add_argument("--engine", default="auto", choices=ENGINES)
+    parser.add_argument("--server-url", default="", help="an OpenAI-compatible server, such as http://host:8000/v1")
+    parser.add_argument("--adapter", help="a PEFT adapter's folder; for a server the name it serves it under")
+    parser.add_argument("--country", default="default", help="whose crisis line: a key of config/care/lines.yaml")
+    parser.add_argument("--view", default=DEFAULT_VIEW, help=f"one of {', '.join(VIEWS)}")
+    parser.add_argument("--seed", type=int, help="repeats a conversation")
+    given = parser.parse_args(arguments)
+    try:
+        care, view = CrisisProtocol(given.country), view_named(given.view)
+        engine = make_engine(given.model, given.engine, given.adapter, server_url=given.server_url)
+        Terminal(Mind(engine, view, care, SYSTEM_PROMPT, seed=given.seed), given.view).run()
+    except Problem as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
