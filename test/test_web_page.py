@@ -155,7 +155,7 @@ def keep_picture(page, rest: list[float]) -> None:
 
 
 def test_a_typed_line_is_answered_aloud_while_the_body_moves(visit):
-    page = visit(picture=True)
+    page = visit(picture=True, device_scale_factor=1.5)
     page.wait_for_selector("#robot[data-ready=true]")
     wait_for_status(page, "ready")
     rest = drawn(page)
@@ -281,7 +281,7 @@ def test_what_is_said_is_announced_to_a_screen_reader_once(visit):
 def test_a_page_that_loses_the_robot_says_so_and_keeps_the_line(visit):
     page = visit()
     page.evaluate("() => { WebSocket.prototype.send = function () { this.close(); };"
-                  "WebSocket = class { constructor() { setTimeout(() => this.onclose()); } }; }")
+                  "WebSocket = class { static OPEN = 1; constructor() { setTimeout(() => this.onclose()); } }; }")
     page.click("#stop")
     wait_for_status(page, "lost")
     say(page, "Are you there?")

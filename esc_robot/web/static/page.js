@@ -245,7 +245,7 @@ async function switchMicrophone(on) {
   talking = on;
   if (on) {
     try {
-      const rate = await microphone.switchOn((sound) => { if (socket.readyState === WebSocket.OPEN) socket.send(sound); });
+      const rate = await microphone.switchOn((sound) => socket.readyState === WebSocket.OPEN && socket.send(sound));
       tell({ microphone: rate });
       notice("");
     } catch {

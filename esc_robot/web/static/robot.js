@@ -1,10 +1,9 @@
-// The robot in three dimensions: built from /robot.json, moved by joint positions, drawn only when something has changed.
+// The robot in three dimensions: built from /robot.json, moved by joint positions, drawn when something has changed.
 import { THREE, STLLoader, OrbitControls } from "/three.js";
 
 const FOLLOW_S = 0.05; // the picture closes in on the newest pose with this time constant
 const CREASE = Math.cos((32 * Math.PI) / 180); // edges sharper than this stay edges
-const SLOW_MS = 250; // frames further apart than this cost the picture its shadows, then half of its pixels
-const COARSE = 0.7; // pixel ratio of a picture that has lost both
+const SLOW_MS = 100; // frames further apart than this cost the picture its shadows
 const KEY_TURN = 0.12; // rad a key press
 
 // Gives the view, or null where the robot's profile has no model. Fails where the browser cannot draw.
@@ -179,17 +178,14 @@ class RobotView {
 
   // gap: ms between two frames of one movement.
   #watch(gap) {
+    if (!this.#renderer.shadowMap.enabled) return;
     this.#gaps.push(gap);
     if (this.#gaps.length < 8) return;
     const typical = this.#gaps.sort((a, b) => a - b)[4];
     this.#gaps = [];
     if (typical <= SLOW_MS) return;
-    if (this.#renderer.shadowMap.enabled) {
-      this.#renderer.shadowMap.enabled = this.#key.castShadow = false;
-      this.#scene.traverse((object) => { if (object.material) object.material.needsUpdate = true; });
-    } else {
-      this.#renderer.setPixelRatio(Math.min(devicePixelRatio, 1) * COARSE);
-    }
+    this.#renderer.shadowMap.enabled = this.#key.castShadow = false;
+    this.#scene.traverse((object) => { if (object.material) object.material.needsUpdate = true; });
   }
 
   #resize() {
