@@ -9,7 +9,7 @@ from esc_robot.care.crisis import CrisisProtocol, crisis_numbers, recognise, spo
 from esc_robot.errors import Problem
 
 DATA = yaml.safe_load((Path(__file__).parent / "data" / "crisis.yaml").read_text())
-GROUP = {"injured": "imminent", "self_harm": "ideation"}
+GROUP = {"injured": "imminent", "self_harm": "ideation", "farewell": "ideation", "emergency": "third_person"}
 HALVES = ("seen", "held_out")
 
 
@@ -51,6 +51,17 @@ def test_the_labelled_lists_are_large_enough_and_have_no_utterance_twice():
     assert len(set(sayings)) == len(sayings) >= 120
 
 
+@pytest.mark.parametrize("text", ["I won't kill myself today, not yet", "I'm not going to end my life before May"])
+def test_a_denial_that_holds_only_for_now_is_no_denial(text):
+    assert recognise(text) in ("imminent", "ideation")
+
+
+@pytest.mark.parametrize("text", ["i want to kill my cell", "i will end my live", "he took an over dose",
+                                  "i dont want to be hear anymore"])
+def test_slips_of_the_recogniser_do_not_hide_a_crisis(text):
+    assert recognise(text) not in (None, "past", "loss")
+
+
 def test_a_saying_does_not_hide_the_danger_beside_it():
     assert recognise("this job is killing me and I want to die") == "ideation"
     assert recognise("I would never kill myself. But I have taken all my pills.") == "injured"
@@ -62,23 +73,48 @@ def test_spelling_case_and_apostrophes_do_not_hide_a_crisis(text):
     assert recognise(text) == "ideation"
 
 
-@pytest.mark.parametrize("text", ["", "...", "\x00\x07", "я не хочу жить", "a" * 20000, "no " * 10000])
+@pytest.mark.parametrize("text", ["", "...", "\x00\x07", "я не хочу жить", "a" * 20000, "no " * 10000,
+                                  "thank you goodbye " * 2000, "my husband " * 2000, "i want to " * 2000])
 def test_any_text_can_be_asked_about(text):
     assert CrisisProtocol().check(text) is None
 
 
-def every_line_said(country="US"):
+def every_line_said(country):
     replies = yaml.safe_load(config("care/replies.yaml").read_text())
+    answers = yaml.safe_load(config("care/answers.yaml").read_text())
     numbers = crisis_numbers(country)
-    variants = [reply for alarm in replies["alarms"].values() for reply in alarm["say"]]
-    variants += [reply for answers in replies["answers"].values() for reply in answers]
-    return [reply["text"].format(**numbers) for reply in variants]
+    lists = [alarm["say"] for alarm in replies["alarms"].values()]
+    lists += [variants for theme in answers.values() for variants in theme.values()]
+    return [reply["text"].format(**numbers) for variants in lists for reply in variants]
 
 
-def test_every_fixed_reply_can_be_spoken():
-    for line in every_line_said():
+@pytest.mark.parametrize("country", ["US", "GB", "AU", "default"])
+def test_every_fixed_reply_can_be_spoken(country):
+    for line in every_line_said(country):
         assert not set(line) & set("0123456789*_#[]{}()<>/&\n"), line
-        assert line[-1] in ".?" and len(line.split()) <= 70, line
+        assert line[-1] in ".?" and len(line.split()) <= 75, line
+        assert len(re.findall(r"[.?!](?: |$)", line)) <= 4, line
+
+
+def test_every_question_that_a_reply_asks_has_an_answer_for_yes_and_for_no_in_its_theme():
+    replies = yaml.safe_load(config("care/replies.yaml").read_text())
+    answers = yaml.safe_load(config("care/answers.yaml").read_text())
+    asked = {(alarm["theme"], reply["asks"]) for alarm in replies["alarms"].values()
+             for reply in alarm["say"] if "asks" in reply}
+    asked |= {(theme, reply["asks"]) for theme, kinds in answers.items() for variants in kinds.values()
+              for reply in variants if "asks" in reply}
+    for theme, question in asked:
+        assert {f"{question}_yes", f"{question}_no"} <= set(answers[theme]), (theme, question)
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_crisis_late_in_a_long_utterance_without_punctuation_is_heard(half):
+    before = ("so today i went to the market and bought apples and the woman there told me about her son who studies "
+              "in another town and then i came home and made tea and watched the rain for an hour and anyway ")
+    after = " and so that was my day and the tea is cold and i do not know why i tell you all this"
+    crises = utterances("imminent", "ideation", "third_person", half=half)
+    missed = [crisis for _, crisis in crises if recognise(before + crisis + after) in (None, "past", "loss")]
+    assert len(missed) <= 0.03 * len(crises), missed
 
 
 def test_an_imminent_danger_is_answered_with_the_emergency_number_the_line_and_the_truth():
