@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # Programs and libraries that no wheel brings; the second line is for the tests alone (a sound card, a browser).
 APT := flite espeak-ng libosmesa6 libportaudio2
-APT_TEST := pulseaudio pulseaudio-utils libasound2-plugins chromium chromium-driver
+APT_TEST := pulseaudio pulseaudio-utils libasound2-plugins chromium
 export HF_HUB_OFFLINE := 1
 export MUJOCO_GL := osmesa
 
