@@ -9,7 +9,7 @@ from esc_robot.dialogue import models
 from esc_robot.dialogue.engine import Sampling
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT
 
-ROUNDS = 5
+ROUNDS = 9
 NEW_TOKENS = 64
 MESSAGES = [{"role": "system", "content": SYSTEM_PROMPT},
             {"role": "user", "content": "I lost my job, and I do not know how to tell my family. Tell me at length "
@@ -33,13 +33,15 @@ def bench_decode(out: Path = Path("runs/bench/decode.json"), threads: int = 2) -
     rates: dict[str, list[float]] = {name: [] for name in ("llama.cpp", *engines)}
     first_ms: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(ROUNDS):
-        rates["llama.cpp"].append(llama.own_rate(MESSAGES))
+        before = llama.own_rate(MESSAGES)
         for name, engine in engines.items():
             for _ in engine.generate(MESSAGES):
                 pass
             run = engine.last
             rates[name].append((run.new_tokens - 1) / (run.seconds - run.first_token_seconds))
             first_ms[name].append(1000 * run.first_token_seconds)
+            if engine is llama:     # before and after, so that a change of the machine's load weighs on both alike
+                rates["llama.cpp"].append((before + llama.own_rate(MESSAGES)) / 2)
     ratio = statistics.median(ours / theirs for ours, theirs in zip(rates["llama"], rates["llama.cpp"], strict=True))
     report = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "model": model.name, "threads": threads, "rounds": ROUNDS,

@@ -118,10 +118,14 @@ class LlamaEngine:
         return [step["logprob"] for step in steps]
 
     def own_rate(self, messages: list[dict]) -> float:
-        """Tokens a second of the likeliest reply by llama.cpp's own clock, in one request that streams nothing."""
+        """Tokens a second after the first one, of the likeliest reply in one request that streams nothing.
+
+        By llama.cpp's own clock, which starts with the first token.
+        """
         answer, = self._ask({"prompt": self.chat.encode(messages), "n_predict": self.sampling.max_new_tokens,
                              "temperature": 0}, Event())
-        return answer["timings"]["predicted_per_second"]
+        timings = answer["timings"]
+        return 1000 * (timings["predicted_n"] - 1) / timings["predicted_ms"]
 
     def _ask(self, request: dict, cancel: Event) -> Iterator[dict]:
         request["lora"] = [{"id": index, "scale": float(file == self._active)}
