@@ -88,3 +88,29 @@ def test_both_arms_follow_the_same_words_as_mirror_images(name):
         mirrored = seen["right"][part] * [1, -1, 1]
         assert seen["left"][part] @ mirrored > 0.97, part
     assert seen["left"]["wrist"][2] > 0.7, "open hands show the palms upward"
+
+
+def test_a_profile_anywhere_is_named_by_its_path_and_its_urdf_may_lie_beside_it(tmp_path):
+    (tmp_path / "mine.urdf").write_bytes(load_profile("talos").urdf.read_bytes())
+    path = written(tmp_path, "talos", lambda given: given.update(urdf="mine.urdf"))
+    assert load_profile(str(path)).urdf == tmp_path / "mine.urdf"
+    with pytest.raises(Problem, match="none.yaml"):
+        load_profile(str(tmp_path / "none.yaml"))
+
+
+def test_a_profile_is_checked_and_a_stroke_drawn_from_the_command_line(tmp_path, capsys):
+    from esc_robot.body.__main__ import main
+    assert main(["generic"]) == 0
+    assert "hand_on_heart" in capsys.readouterr().out
+    assert main(["talos", "open_hands", str(tmp_path / "out.png")]) == 0
+    assert (tmp_path / "out.png").stat().st_size > 10000 and "left_wrist" in capsys.readouterr().out
+    path = written(tmp_path, "generic", lambda given: given["controllers"]["head_controller"].update(joints=["nose"]))
+    assert main([str(path)]) == 2
+    assert capsys.readouterr().err.startswith("error: joint of generic 'nose'")
+
+
+def test_a_profile_whose_arms_meet_is_found_unsound(tmp_path, capsys):
+    from esc_robot.body.__main__ import main
+    crossed = {"both_shoulder": [0.2, 0.0, -1.0], "both_elbow": [0.4, -1.0, 0.2]}
+    assert main([str(written(tmp_path, "talos", lambda given: given["rest"].update(crossed)))]) == 1
+    assert "TOUCHING" in capsys.readouterr().out

@@ -1,13 +1,22 @@
 """Gesture and mock robot as processes: words go in, joints move."""
 
+import importlib.util
 import math
+import re
+import subprocess
 import time
+from itertools import pairwise
 
+import pytest
+import yaml
 from builtin_interfaces.msg import Duration
+from conftest import ROOT, node_command
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from esc_robot.assets import config
+from esc_robot.body.gestures import library
 from esc_robot.nodes.base import seconds, stamped
 
 HEAD = "/head_controller/joint_trajectory"
@@ -22,6 +31,15 @@ def words(turn: str, sentence: int, *spoken: str):
     status = DiagnosticStatus(name="words", hardware_id=turn, message=str(sentence))
     status.values = [KeyValue(key=word, value=f"{0.3 * n:.2f} {0.3 * n + 0.25:.2f}") for n, word in enumerate(spoken)]
     return stamped(time.time(), status)
+
+
+def texts_in(entry) -> list[str]:
+    """Every ``text`` of a file of config/care, whatever it stands under."""
+    if isinstance(entry, list):
+        return [text for part in entry for text in texts_in(part)]
+    if isinstance(entry, dict):
+        return [text for key, part in entry.items() for text in ([part] if key == "text" else texts_in(part))]
+    return []
 
 
 def joint(probe, name: str) -> float:
@@ -88,8 +106,8 @@ def test_joint_states_come_at_50_hz_with_velocities(start_node, probe):
     assert probe.awake("mock_robot")
     probe.wait(lambda: False, 2.0)
     stamps = [m.header.stamp.sec + m.header.stamp.nanosec * 1e-9 for m in probe.heard["/joint_states"]][-60:]
-    rate = (len(stamps) - 1) / (stamps[-1] - stamps[0])
-    assert 40 < rate < 60
+    steps = sorted(later - earlier for earlier, later in pairwise(stamps))
+    assert 40 < 1 / steps[len(steps) // 2] < 60
     assert len(probe.heard["/joint_states"][-1].velocity) == len(probe.heard["/joint_states"][-1].name)
 
 
@@ -112,3 +130,66 @@ def test_the_stop_service_stops_the_body_in_mid_gesture_and_drops_what_was_said(
                 if seconds(message.header.stamp) > called and max(map(abs, message.velocity)) < 0.02]
     # 200 ms are the plan's and tested without ROS; here the way to the robot and back comes on top.
     assert standing and standing[0] - called < 0.5
+
+
+def test_a_turn_that_is_interrupted_in_mid_gesture_stops_the_body(start_node, probe):
+    start_node("mock_robot")
+    start_node("gesture")
+    probe.listen("/joint_states", "/conversation/event")
+    assert probe.awake("mock_robot", "gesture")
+    sentence = "There is help and support here, and we can share it."
+    probe.say("/dialogue/reply", KeyValue(key="t1", value=sentence))
+    probe.wait(lambda: False, 0.5)
+    probe.say("/speech/words", words("t1", 0, *sentence.split()))
+    assert probe.wait(lambda: max(map(abs, probe.heard["/joint_states"][-1].velocity)) > 0.3, 10)
+    interrupted = time.time()
+    probe.node.event("turn_interrupted", "t1", interrupted, spoken=0)
+    probe.wait(lambda: False, 1.0)
+    standing = [seconds(message.header.stamp) for message in probe.heard["/joint_states"]
+                if seconds(message.header.stamp) > interrupted and max(map(abs, message.velocity)) < 0.02]
+    # The plan's 150 ms are tested without ROS. On an idle machine 160 to 180 ms are measured here, on a full one more.
+    assert standing and standing[0] - interrupted < 0.5
+
+
+def test_nothing_large_moves_after_words_of_a_crisis_whatever_is_answered(start_node, probe):
+    files = [path for path in config("care").glob("*.yaml") if path.stem != "acts"]
+    texts = [text for path in files for text in texts_in(yaml.safe_load(path.read_text()))]
+    sentences = sorted({sentence for text in texts for sentence in re.split(r"(?<=[.?!]) ", text)})
+    tempting = [sentence for sentence in sentences
+                if any(gesture.size == "large" for gesture in library().fitting("Others", sentence))]
+    assert tempting, "no reply would be met with a large gesture, so this proves nothing"
+    for sentence in sentences:
+        assert all(gesture.size != "large" for gesture in library().fitting("Others", sentence, gentle=True))
+    start_node("gesture")
+    probe.listen("/conversation/event")
+    assert probe.awake("gesture")
+    probe.say("/speech/text", KeyValue(key="t0", value="I want to kill myself."))
+    for number, sentence in enumerate(tempting[:4], 1):
+        turn = f"t{number}"
+        probe.say("/dialogue/reply", KeyValue(key=turn, value=sentence))
+        probe.wait(lambda: False, 0.3)
+        probe.say("/speech/words", words(turn, 0, *sentence.split()))
+        assert probe.wait(lambda turn=turn: [e for e in probe.events("gesture") if e.turn == turn], 10)
+        probe.wait(lambda: False, 4.0)      # until the body is free again
+    assert all(library()[event.values["name"]].size != "large" for event in probe.events("gesture"))
+
+
+def test_a_robot_with_faults_is_late_and_has_a_joint_that_does_not_move(start_node, probe):
+    start_node("mock_robot", stuck="head_2_joint", late=1.0)
+    probe.listen("/joint_states")
+    assert probe.awake("mock_robot") and probe.wait(lambda: probe.heard["/joint_states"])
+    rest = joint(probe, "head_1_joint")
+    probe.say(HEAD, head(0.3, 0.3), JointTrajectory)
+    probe.wait(lambda: False, 0.8)
+    assert joint(probe, "head_1_joint") == rest
+    assert probe.wait(lambda: abs(joint(probe, "head_1_joint") - 0.3) < 1e-3, 10)
+    assert joint(probe, "head_2_joint") == 0.0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("naoqi_bridge_msgs") is not None, reason="naoqi_bridge_msgs is installed")
+@pytest.mark.parametrize("node", ["gesture", "mock_robot"])
+def test_nao_without_its_message_package_ends_with_one_line_that_names_it(node):
+    done = subprocess.run(node_command(node, robot="nao"), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: ROS package 'naoqi_bridge_msgs': is not installed; apt ")
+    assert "Traceback" not in done.stderr

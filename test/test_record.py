@@ -14,7 +14,7 @@ def spoken_turn(record: Record, turn: str = "a", said: str = "I am tired.", hear
     record.turn(turn).reply.append("That sounds tiring.")
     record.event("sentence_started", turn, 13.25, {"sentence": "0"})
     record.event("sentence_started", turn, 15.0, {"sentence": "1"})
-    record.event("gesture", turn, 13.3, {"name": "nod", "stroke_at": "14.0"})
+    record.event("gesture", turn, 13.3, {"name": "nod", "word": "sounds", "word_at": "13.95", "stroke_at": "14.0"})
     record.event("turn_finished", turn, 16.0, {})
 
 
@@ -65,3 +65,17 @@ def test_the_transcript_shows_both_sides():
     spoken_turn(record)
     text = record.transcript()
     assert "I am tired." in text and "That sounds tiring." in text and "nod" in text
+
+
+def test_a_stroke_is_told_with_its_word_and_how_far_it_fell_from_it():
+    record = Record()
+    spoken_turn(record)
+    record.event("gesture", "a", 15.0, {"name": "shrug", "word": "", "word_at": "", "stroke_at": "16.0"})
+    first, second = record.turns[0].strokes
+    first.came_at = 14.02
+    summary = record.summary(0)
+    assert summary["turns"][0]["gestures"][0] == {
+        "name": "nod", "word": "sounds", "word_at": 13.95, "stroke_planned_at": 14.0, "stroke_at": 14.02,
+        "planned_error_ms": 50, "stroke_error_ms": 70}
+    assert second.as_dict()["stroke_error_ms"] is None
+    assert summary["strokes"] == {"gestures": 2, "on_a_word": 1, "planned_error_ms": 50, "measured": 1, "error_ms": 70}

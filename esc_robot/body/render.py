@@ -33,7 +33,11 @@ class RobotModel:
         self._mujoco, self.profile = mujoco, profile
         spec = mujoco.MjSpec.from_string(_urdf_text(profile))
         _light(mujoco, spec)
-        self.model = spec.compile()
+        try:
+            self.model = spec.compile()
+        except ValueError as error:
+            raise Problem("robot model", profile.urdf.name, "MuJoCo cannot load it, so it is not drawn: "
+                          f"{' '.join(str(error).split())}; it reads STL and OBJ meshes") from None
         self.data = mujoco.MjData(self.model)
         self._mimics = _mimics(profile)
         self._hands = self._below_wrists()

@@ -13,6 +13,7 @@ from esc_robot.body.motion import State, Trajectory
 from esc_robot.body.profile import load_profile
 from esc_robot.body.render import render
 from esc_robot.body.strokes import stroke_delay
+from esc_robot.errors import Problem
 from esc_robot.graph import TOPICS
 from esc_robot.nodes.base import Node, decode_event, decode_joint_states, decode_pair, decode_trajectory, run
 from esc_robot.record import Record, Stroke, latency_line
@@ -127,13 +128,19 @@ class Observer(Node):
             (self.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
             (self.out / "transcript.md").write_text(self.record.transcript())
             if self._pose_at_stroke:
-                (self.out / "robot.png").write_bytes(render(self.profile, self._pose_at_stroke))
+                self._draw()
             wer = "" if summary["wer"] is None else f", word error rate {summary['wer']:.1%}"
             self._say(f"\n{len(self.record.turns)} turns{wer}{_strokes(summary)}, {self.violations} joint limit "
                       f"violations; recording {recording}, the rest in {self.out}")
         if not complete:
             print("error: not every turn was heard, answered and gestured; see the transcript", file=sys.stderr)
         raise SystemExit(0 if complete else 1)
+
+    def _draw(self) -> None:
+        try:
+            (self.out / "robot.png").write_bytes(render(self.profile, self._pose_at_stroke))
+        except Problem as problem:
+            self._say(f"no picture: {problem}")
 
     @staticmethod
     def _say(line: str) -> None:
