@@ -97,6 +97,12 @@ def test_a_child_is_led_to_a_grown_up_and_a_line_for_children():
     assert "Childline, on zero eight zero zero, one one one one" in " ".join(protocol.check("no").sentences)
 
 
+def test_who_names_a_person_is_encouraged_to_tell_that_person():
+    protocol = CrisisProtocol("GB")
+    protocol.check("my dad hits me with a belt")
+    assert "a very good person to tell" in " ".join(protocol.check("ok my teacher maybe").sentences)
+
+
 def test_a_medical_emergency_names_the_number_and_that_the_robot_cannot_call():
     text = first_words("US", "my father has chest pain")
     assert "nine one one" in text and "cannot call" in text
