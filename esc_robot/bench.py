@@ -3,6 +3,8 @@
     python -m esc_robot.bench decode      tokens a second of each engine
     python -m esc_robot.bench context     perplexity and length of the prompt in each context view
     python -m esc_robot.bench turns       time to the first token as a conversation grows
+    python -m esc_robot.bench speech      words, ends of turns, own voice and barge-in of the ears
+    python -m esc_robot.bench latency     time to each stage of an answer over 30 turns
 """
 
 import sys
@@ -25,8 +27,18 @@ def _turns() -> None:
     bench_turns()
 
 
+def _speech() -> None:
+    from esc_robot.bench_speech import bench_speech
+    bench_speech()
+
+
+def _latency() -> None:
+    from esc_robot.bench_conversation import bench_latency
+    bench_latency()
+
+
 #: What can be measured: plain functions without arguments, each in a file of its own.
-BENCHES = {"decode": _decode, "context": _context, "turns": _turns}
+BENCHES = {"decode": _decode, "context": _context, "turns": _turns, "speech": _speech, "latency": _latency}
 
 
 def main(arguments: list[str]) -> int:

@@ -20,7 +20,8 @@ from training.recogniser.graph import NETWORK, added, write_model
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     said = ["My friend lives in the city.", "My friend lives in the house.", "I live in the city with my friend."] * 3
-    (folder / "talk.jsonl").write_text("\n".join(json.dumps({"turns": [{"role": "user", "text": text}]}) for text in said))
+    dialogues = ({"turns": [{"role": "user", "text": text}]} for text in said)
+    (folder / "talk.jsonl").write_text("\n".join(map(json.dumps, dialogues)))
     return folder
 
 

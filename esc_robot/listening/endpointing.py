@@ -24,7 +24,7 @@ class EndpointerParameters:
     """Bounds and descriptions are in the metadata of the fields. Raises Problem when a value is out of bounds."""
 
     threshold: float = _bounded(0.5, 0.2, 0.95, "probability from which a 32 ms window counts as speech")
-    silence: float = _bounded(1.0, 0.3, 5.0, "seconds of silence that end a turn when the words do not tell")
+    silence: float = _bounded(1.0, 0.3, 5.0, "seconds of silence that end a turn when no punctuation tells")
     shortest_silence: float = _bounded(0.5, 0.3, 5.0, "seconds of silence that end a turn after a finished sentence")
     longest_silence: float = _bounded(2.3, 0.3, 10.0, "seconds of silence that end a turn after 'and' or a filler")
     pre_roll: float = _bounded(0.3, 0.0, 1.0, "seconds of sound kept from before speech was noticed")

@@ -13,7 +13,7 @@ def _words(text: str) -> list[str]:
 # A sentence that ends in one of these goes on.
 CONNECTING = _words("""
     and but or so because since although though while if when whenever until unless where than then plus except
-    a an the my your his her its our their this these those some any every each
+    a an the my your his its our their this these those some any every each
     to of in on at for with from by about into like as without between during around against
     is are was were am be been being have has had having i'm it's he's she's we're they're i've i'd i'll
     will would can could should may might must do does did don't doesn't didn't can't won't couldn't wouldn't
@@ -29,7 +29,7 @@ MOST_BACKCHANNEL_WORDS = 3
 # What a single word must be to take the floor. Any other may be a "mhm" that was misheard under the robot's voice.
 INTERRUPTING = _words("stop wait no hey hold sorry pardon please help but what why listen quiet enough goodbye bye")
 # Of the pauses a speaker makes within a turn, the next is shorter than the longest of the last few times this.
-MARGIN = 1.25
+MARGIN = 1.6
 REMEMBERED_PAUSES = 8
 LEAST_PAUSE_S = 0.35    # shorter ones stand between any two phrases and tell nothing about the pace
 
@@ -37,8 +37,10 @@ LEAST_PAUSE_S = 0.35    # shorter ones stand between any two phrases and tell no
 class Patience:
     """The silence that ends a turn: by the words before it, and by the pauses this speaker has made so far."""
 
-    def __init__(self, parameters: EndpointerParameters):
+    def __init__(self, parameters: EndpointerParameters, punctuated: bool):
+        """punctuated: whether the words come with the marks that end a sentence."""
         self.parameters = parameters
+        self._without_mark = parameters.longest_silence if punctuated else parameters.silence
         self._pauses: deque[float] = deque(maxlen=REMEMBERED_PAUSES)
         self._paused = False
 
@@ -59,7 +61,7 @@ class Patience:
         shortest, longest = self.parameters.shortest_silence, self.parameters.longest_silence
         if not words or unfinished(words):      # "": a sob, a sigh, a cough
             return longest
-        base = shortest if SENTENCE_END.search(words) else self.parameters.silence
+        base = shortest if SENTENCE_END.search(words) else self._without_mark
         pace = MARGIN * max(self._pauses) if self._pauses else 0.0
         return min(max(base, pace), longest)
 

@@ -76,6 +76,8 @@ class Dialogue(Node):
         if event.name in ("turn_finished", "turn_interrupted") and event.turn == self._current:
             self._current = ""
             self._queue.put(BETWEEN_TURNS)
+        if event.name == "long_silence" and not self._current:
+            self._queue.put((event.turn, ""))      # nothing was said, and the mind has gentle words for that
 
     def _answer(self) -> None:
         while (job := self._queue.get()) is not None:
