@@ -18,6 +18,7 @@ OUT = Path("runs/bench/latency.json")
 DOMAIN = "100"          # a ROS domain of the bench's own
 LOUD = 300              # |sample| of a voice, int16
 FRAME_S = 0.01
+WITHIN_A_LINE_S = 0.6   # of silence; between two lines there is more
 LINES = (
     "Hello. I am not sure what to say to you.", "I have been feeling very tired this week.",
     "My best friend moved to another city.", "Now I spend my evenings alone.", "I do not want to call her.",
@@ -62,11 +63,9 @@ def talk_over() -> dict:
 
 def silenced_after(user: np.ndarray, robot: np.ndarray) -> list[float]:
     """user, robot: whether each sounds, bool [frames]. Seconds for each time the user began over the robot."""
-    sounding = np.flatnonzero(user)
-    beginnings = sounding[np.flatnonzero(np.diff(sounding, prepend=-1000) > 1 / FRAME_S)]
-    found = []
-    for began in beginnings:
-        over = sounding[(sounding >= began) & (sounding < began + 5 / FRAME_S)][-1]
+    sounding, found = np.flatnonzero(user), []
+    for line in np.split(sounding, np.flatnonzero(np.diff(sounding) > WITHIN_A_LINE_S / FRAME_S) + 1):
+        began, over = line[0], line[-1]
         if robot[max(began - 10, 0):began + 5].any():
             last = np.flatnonzero(robot[began:over])
             found.append((last[-1] + 1) * FRAME_S if len(last) else 0.0)

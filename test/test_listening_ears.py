@@ -109,7 +109,7 @@ def test_feeding_does_not_wait_for_the_words(recognizer):
     release = threading.Event()
 
     class Slow:
-        streaming, lag, punctuates = recognizer.streaming, recognizer.lag, recognizer.punctuates
+        streaming, lag = recognizer.streaming, recognizer.lag
 
         def utterance(self):
             made = recognizer.utterance()

@@ -17,16 +17,16 @@ def test_a_connecting_word_a_filler_or_a_trailing_partial_goes_on(words):
 
 
 def test_the_silence_depends_on_the_words():
-    patience = Patience(PARAMETERS, punctuated=True)
+    patience = Patience(PARAMETERS)
     assert patience.needed("I lost my job.") == 0.5
+    assert patience.needed("i lost my job") == 1.0
     assert patience.needed("I wanted to tell you that") == 2.3
     assert patience.needed("I lost my job because") == 2.3
     assert patience.needed(None) == patience.needed("") == 2.3
-    assert Patience(PARAMETERS, punctuated=False).needed("i lost my job") == 1.0
 
 
 def test_the_speakers_own_pace_is_learned_and_forgotten_within_the_bounds():
-    patience = Patience(PARAMETERS, punctuated=True)
+    patience = Patience(PARAMETERS)
     patience.bridged(1.2)
     patience.ended()
     assert 1.2 < patience.needed("I lost my job.") <= 2.3

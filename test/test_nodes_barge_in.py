@@ -93,3 +93,12 @@ def test_after_a_long_silence_the_timeline_says_so_once(start_node, probe):
     assert probe.wait(lambda: probe.events("long_silence"), 20)
     probe.wait(lambda: False, 3)
     assert len(probe.events("long_silence")) == 1 and probe.events("long_silence")[0].turn
+
+
+def test_the_robot_says_a_gentle_word_after_a_long_silence(start_node, probe):
+    start_node("dialogue")
+    probe.listen("/dialogue/reply", "/conversation/event")
+    assert probe.awake("dialogue")
+    probe.node.event("long_silence", "silence-1", seconds=45)
+    assert probe.wait(lambda: probe.heard["/dialogue/reply"], 30)
+    assert probe.heard["/dialogue/reply"][0].key == "silence-1" and len(probe.heard["/dialogue/reply"][0].value) > 10

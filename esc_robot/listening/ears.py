@@ -97,7 +97,7 @@ class Ears:
     def __init__(self, recognizer: Recognizer, parameters: EndpointerParameters | None = None):
         self._recognizer = recognizer
         self._endpointer = Endpointer(parameters)
-        self._patience = Patience(self._endpointer.parameters, recognizer.punctuates)
+        self._patience = Patience(self._endpointer.parameters)
         self._vad = SileroVad()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recognizer")
         self._turn = ""

@@ -47,13 +47,11 @@ class Recognizer(Protocol):
 
     name: one line for the user: which model listens. streaming: whether a partial costs so little that it can be asked
     for while the user speaks; else it is worth it at a pause only. lag: seconds of sound a partial may not know yet.
-    punctuates: whether its words come with the marks that end a sentence.
     """
 
     name: str
     streaming: bool
     lag: float
-    punctuates: bool
 
     def utterance(self) -> Utterance:
         """Begin to listen to an utterance."""

@@ -37,10 +37,8 @@ LEAST_PAUSE_S = 0.35    # shorter ones stand between any two phrases and tell no
 class Patience:
     """The silence that ends a turn: by the words before it, and by the pauses this speaker has made so far."""
 
-    def __init__(self, parameters: EndpointerParameters, punctuated: bool):
-        """punctuated: whether the words come with the marks that end a sentence."""
+    def __init__(self, parameters: EndpointerParameters):
         self.parameters = parameters
-        self._without_mark = parameters.longest_silence if punctuated else parameters.silence
         self._pauses: deque[float] = deque(maxlen=REMEMBERED_PAUSES)
         self._paused = False
 
@@ -61,7 +59,7 @@ class Patience:
         shortest, longest = self.parameters.shortest_silence, self.parameters.longest_silence
         if not words or unfinished(words):      # "": a sob, a sigh, a cough
             return longest
-        base = shortest if SENTENCE_END.search(words) else self._without_mark
+        base = shortest if SENTENCE_END.search(words) else self.parameters.silence
         pace = MARGIN * max(self._pauses) if self._pauses else 0.0
         return min(max(base, pace), longest)
 
@@ -69,7 +67,9 @@ class Patience:
 def unfinished(words: str) -> bool:
     """Whether the sentence will go on: it trails off, or ends with a word that connects, or with a filler."""
     found = _words(words)
-    return not found or bool(TRAILING.search(words)) or found[-1] in CONNECTING
+    if not found or TRAILING.search(words) or found[-1] in CONNECTING:
+        return True
+    return found[-1] == "that" and not SENTENCE_END.search(words)       # "I told you that", but "I know that."
 
 
 def takes_the_floor(words: str) -> bool:

@@ -24,7 +24,7 @@ A_BETTER_ONE = ("made for tests and simulation, it understands people badly; for
 class VoskRecognizer:
     """folder: a model's; "": the best that can be had. Raises Problem for a folder that holds none."""
 
-    streaming, lag, punctuates = True, 0.5, False
+    streaming, lag = True, 0.5
 
     def __init__(self, folder: str = "", network: bool = True):
         vosk.SetLogLevel(-1)

@@ -27,7 +27,7 @@ SILENCE = 33        # peak below -60 dBFS, int16
 class WhisperRecognizer:
     """Loads and warms up at construction; Problem when the model cannot be had."""
 
-    streaming, lag, punctuates = False, 0.0, True
+    streaming, lag = False, 0.0
 
     def __init__(self, threads: int = 2):
         self.name = "Whisper tiny.en"
