@@ -65,6 +65,15 @@ def test_the_crisis_is_answered_with_the_line_and_not_by_the_model(conversation)
     assert ["nine eight eight" in turn["reply"] for turn in turns] == [False, False, True]
 
 
+def test_strokes_meet_their_words(conversation):
+    _, folder = conversation
+    summary = json.loads((folder / "summary.json").read_text())
+    strokes = [gesture for turn in summary["turns"] for gesture in turn["gestures"] if gesture["word"]]
+    assert strokes and summary["strokes"]["on_a_word"] == len(strokes)
+    assert all(abs(stroke["planned_error_ms"]) <= 100 for stroke in strokes)
+    assert any(stroke["stroke_error_ms"] is not None for stroke in strokes)
+
+
 def test_both_sides_are_recorded_and_take_turns(conversation):
     _, folder = conversation
     with wave.open(str(folder / "conversation.wav")) as recording:
