@@ -111,6 +111,8 @@ WRONG = [
     ("dialogue", {"country": "atlantis"}, "atlantis"),
     ("dialogue", {"temperature": 9.5}, "9.5"),
     ("speech_to_text", {"silence": "soon"}, "soon"),
+    ("speech_to_text", {"recogniser": "parrot"}, "parrot"),
+    ("speech_to_text", {"recogniser": "vosk", "vosk_model": "/no/such/model"}, "/no/such/model"),
     ("text_to_speech", {"voice": "opera"}, "opera"),
     ("gesture", {"robot": "teapot"}, "teapot"),
     ("mock_robot", {"robot": "teapot"}, "teapot"),
