@@ -6,6 +6,7 @@ come from there and a profile that disagrees is refused; without one they stand 
 
 import importlib.metadata
 import math
+import os
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -177,6 +178,19 @@ def robot_data(name: str, beside: Path) -> Path:
             return Path(file.locate()).resolve()
     raise Problem("robot model", name, f"is neither a file below {beside} nor in the package example-robot-data; "
                   "correct `urdf` in the profile")
+
+
+def package_folder(name: str, urdf: Path) -> Path:
+    """The folder of a package that a URDF names: one of its own parents, or one of a sourced ROS workspace.
+
+    Raises Problem when there is none.
+    """
+    prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+    for folder in [*(parent.parent / name for parent in urdf.parents),
+                   *(Path(prefix) / "share" / name for prefix in prefixes)]:
+        if folder.is_dir():
+            return folder
+    raise Problem("package of a mesh", name, f"is not found for {urdf.name}; source the workspace that holds it")
 
 
 def _build(path: Path, given: dict) -> RobotProfile:

@@ -8,12 +8,11 @@ import os
 import re
 import xml.etree.ElementTree as ElementTree
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from esc_robot.body.profile import RobotProfile, load_profile
+from esc_robot.body.profile import RobotProfile, load_profile, package_folder
 from esc_robot.errors import Problem
 
 os.environ.setdefault("MUJOCO_GL", "osmesa")
@@ -137,20 +136,10 @@ def _mujoco():
 
 def _urdf_text(profile: RobotProfile) -> str:
     """The URDF with mesh paths made absolute and MuJoCo told to keep every link, mesh and path."""
-    text = re.sub(r"package:///*([^/\"]+)", lambda match: str(_package(match[1], profile.urdf)),
+    text = re.sub(r"package:///*([^/\"]+)", lambda match: str(package_folder(match[1], profile.urdf)),
                   profile.urdf.read_text())
     keep = '<compiler strippath="false" discardvisual="false" fusestatic="false" balanceinertia="true"/>'
     return text.replace("</robot>", f"<mujoco>{keep}</mujoco></robot>")
-
-
-def _package(name: str, urdf: Path) -> Path:
-    """The folder of a package that a URDF names: one of its own parents, or one of a sourced ROS workspace."""
-    prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
-    for folder in [*(parent.parent / name for parent in urdf.parents),
-                   *(Path(prefix) / "share" / name for prefix in prefixes)]:
-        if folder.is_dir():
-            return folder
-    raise Problem("package of a mesh", name, f"is not found for {urdf.name}; source the workspace that holds it")
 
 
 def _light(mujoco, spec) -> None:

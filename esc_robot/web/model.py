@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from esc_robot.body.profile import RobotProfile
+from esc_robot.body.profile import RobotProfile, package_folder
 
 GREY = [0.7, 0.7, 0.7]
 
@@ -25,7 +25,6 @@ def robot_drawing(profile: RobotProfile) -> RobotDrawing | None:
     if profile.urdf is None:
         return None
     root = ElementTree.parse(profile.urdf).getroot()
-    share = next(parent for parent in profile.urdf.parents if parent.name == "example-robot-data").parent
     colours = {name: _rgb(colour) for material in root.iter("material") if (name := material.get("name"))
                and (colour := material.find("color")) is not None}
     by_child = {joint.find("child").get("link"): joint for joint in root.findall("joint")}
@@ -37,7 +36,7 @@ def robot_drawing(profile: RobotProfile) -> RobotDrawing | None:
         numbers[name] = len(links)
         links.append({"name": name, "parent": -1 if joint is None else numbers[joint.find("parent").get("link")],
                       "joint": None if joint is None else _joint(joint),
-                      "visuals": [_visual(visual, share, meshes, colours) for visual in link.findall("visual")]})
+                      "visuals": [_visual(visual, profile.urdf, meshes, colours) for visual in link.findall("visual")]})
         if joint is not None and joint.get("type") != "fixed" and joint.find("mimic") is None:
             moving.append(joint.get("name"))
     still = {**profile.stance, **profile.rest}
@@ -66,7 +65,7 @@ def _joint(joint) -> dict:
     return found
 
 
-def _visual(visual, share: Path, meshes: dict[Path, int], colours: dict) -> dict:
+def _visual(visual, urdf: Path, meshes: dict[Path, int], colours: dict) -> dict:
     shape = visual.find("geometry")[0]
     material = visual.find("material")
     colour = GREY
@@ -75,7 +74,8 @@ def _visual(visual, share: Path, meshes: dict[Path, int], colours: dict) -> dict
         colour = _rgb(own) if own is not None else colours.get(material.get("name"), GREY)
     found = {**_origin(visual), "colour": colour}
     if shape.tag == "mesh":
-        path = share / shape.get("filename").removeprefix("package://").lstrip("/")
+        package, _, inside = shape.get("filename").removeprefix("package://").lstrip("/").partition("/")
+        path = package_folder(package, urdf) / inside
         found |= {"mesh": meshes.setdefault(path, len(meshes)), "scale": _numbers(shape.get("scale", "1 1 1"))}
     elif shape.tag == "box":
         found["box"] = _numbers(shape.get("size"))
