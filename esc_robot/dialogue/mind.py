@@ -59,7 +59,7 @@ class Mind:
     """
 
     def __init__(self, engine, view: Callable, care: CrisisProtocol, prompt: str = SYSTEM_PROMPT,
-                 budget: int | None = 1024, max_sentences: int = 3, seed: int | None = None):
+                 budget: int | None = 512, max_sentences: int = 3, seed: int | None = None):
         self.engine, self.view, self.care = engine, view, care
         self.prompt, self.budget, self.max_sentences, self.seed = prompt, budget, max_sentences, seed
         self.conversation = Conversation()
