@@ -1,0 +1,143 @@
+"""The chooser: of all that could be said in answer to a turn, the one reply that is said, with its strategy.
+
+Every candidate passes the last check, an encoder that was trained to tell a reply that follows from one that misses,
+contradicts or invents. The first candidate above its threshold is said; when there is none, a short safe reply.
+"""
+
+import itertools
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import yaml
+
+from esc_robot.assets import config
+from esc_robot.care.crisis import crisis_numbers
+from esc_robot.dialogue.acts import ASKING, asks
+from esc_robot.dialogue.candidates import ActReplies, Candidate, Fetcher, Reader, Reading, reflected
+from esc_robot.dialogue.conversation import Turn
+from esc_robot.dialogue.encoder import Encoder
+
+NEAR = 0.78         # a fetched reply must lie at least this near
+SURE = 0.55         # chance from which a turn is answered by its act
+CHECKED = 12        # candidates a turn that the last check reads
+SOURCES = ("act", "fetched", "reflection")
+#: Acts that tell of something: a clause of theirs can be said back. The others want an answer of their kind.
+TELLING = ("small_talk", "sadness", "missing", "grief", "loneliness", "breakup", "betrayal", "fear_ahead", "panic",
+           "anger", "conflict", "hurt_by_others", "guilt", "failure", "exhaustion", "sleep", "money_work_home",
+           "own_illness", "others_illness", "addiction", "self_worth", "hopelessness", "numbness", "jealousy",
+           "decision", "event", "follow_up", "good_news", "wants_company", "disagrees")
+_NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not) (?:\w+ ){0,3}(?:ask\w*|questions?)\b", re.I)
+_TRUE_OF_THE_ROBOT = ("robot_memory", "robot_privacy")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is said, and why: the act of the turn, where the reply comes from (one of ``SOURCES``, ``robot`` for what is
+    true of the robot, ``safe`` below the threshold), its score, and every candidate that was checked."""
+
+    reply: str
+    strategy: str
+    act: str
+    source: str
+    score: float
+    candidates: tuple[Candidate, ...] = ()
+
+
+class Chooser:
+    """Chooses replies. ``sources``: which of ``SOURCES`` are asked; ``threshold``: lowest score of the last check,
+    0 to 1, 0 without a check; ``country``: whose emergency number is said where somebody is in danger.
+
+    Raises Problem where an encoder or the index cannot be read. Without state: the conversation is passed in.
+    """
+
+    def __init__(self, sources: tuple[str, ...] = SOURCES, threshold: float = 0.0, country: str = "default",
+                 threads: int = 1):
+        self.sources, self.threshold = sources, threshold
+        self._reader = Reader(threads)
+        self._acts = ActReplies(self._reader.encoder)
+        self._check = Encoder("check", threads) if threshold else None
+        self._fetcher = Fetcher(self._reader.encoder) if "fetched" in sources else None
+        self._fixed = yaml.safe_load(config("care/robot.yaml").read_text())
+        self._numbers = crisis_numbers(country)
+
+    def choose(self, turns: list[Turn], text: str) -> Choice:
+        """The reply to ``text``, said after ``turns`` (oldest first, the present turn not among them)."""
+        reading = self._reader.read(text)
+        act, chance = _act(text, reading)
+        said = [turn.reply for turn in turns if turn.reply]
+        if act == "asks_repeat":
+            return self._repeat(said)
+        if act in _TRUE_OF_THE_ROBOT and chance >= SURE:
+            return self._from("robot", self._fixed[act], act, said)
+        candidates = self._checked(turns, text, self._ranked(turns, text, reading, act, chance, said)[:CHECKED])
+        best = next((candidate for candidate in candidates if candidate.score >= self.threshold), None)
+        if best is None:
+            return replace(self._from("safe", self._fixed["below"], act, said), candidates=tuple(candidates))
+        reply = best.reply
+        if act == "abuse" and chance >= SURE and not any(self._danger in other for other in said):
+            reply = f"{reply} {self._danger}"
+        return Choice(reply, best.strategy, act, best.source, best.score, tuple(candidates))
+
+    @property
+    def _danger(self) -> str:
+        return self._fixed["danger"].format(**self._numbers)
+
+    def _ranked(self, turns: list[Turn], text: str, reading: Reading, act: str, chance: float, said: list[str]
+                ) -> list[Candidate]:
+        """Candidates in the order in which they are taken: a fetched reply only from very near, then the turn's own
+        words with a closing for its act, then the act's replies."""
+        sure = chance >= SURE
+        asking = not any(_NO_QUESTIONS.search(told) for told in (text, *(turn.user for turn in turns)))
+        own = self._acts.of(act if sure or act in ASKING else "follow_up" if turns else "event", reading.vector)
+        fetched = self._fetcher.fetch(reading.vector) if self._fetcher else []
+        found = [candidate for candidate in fetched if candidate.near >= NEAR or self.sources == ("fetched",)]
+        if "reflection" in self.sources and (act in TELLING or not sure) and not asks(text):
+            question = asking and not _asked_twice(said)
+            found += reflected(text, [reply for reply in own if reply.reply.endswith("?") == question])
+        if "act" in self.sources:
+            found += own
+        sentences = {sentence for reply in said for sentence in _sentences(reply)}
+        fresh = [one for one in found if not sentences & set(_sentences(one.reply))]
+        return [one for one in fresh or found if asking or "?" not in one.reply] or found
+
+    def _checked(self, turns: list[Turn], text: str, candidates: list[Candidate]) -> list[Candidate]:
+        if not self._check or not candidates:
+            return candidates
+        about = f"{turns[-1].user} | {text}" if turns else text
+        logits = self._check([(about, candidate.reply) for candidate in candidates])[0]
+        return [replace(candidate, score=float(1 / (1 + np.exp(-logit))))
+                for candidate, logit in zip(candidates, logits, strict=True)]
+
+    def _repeat(self, said: list[str]) -> Choice:
+        if not said:
+            return self._from("robot", self._fixed["first"], "asks_repeat", said)
+        last = re.sub(r"^(?:I said|Once more): ", "", said[-1])
+        replies = [reply | {"text": reply["text"].format(last=last)} for reply in self._fixed["asks_repeat"]]
+        return self._from("robot", replies, "asks_repeat", said)
+
+    def _from(self, source: str, replies: list[dict], act: str, said: list[str]) -> Choice:
+        """The first of the replies that was not said yet; when all were, the one said longest ago."""
+        reply = min(replies, key=lambda reply: _last_said(reply["text"], said))
+        return Choice(reply["text"], reply["strategy"], act, source, 1.0)
+
+
+def _act(text: str, reading: Reading) -> tuple[str, float]:
+    """The likeliest act with its chance; of a question nobody is sure about, the likeliest that answers one."""
+    if not re.search(r"\w", text):
+        return "silent_or_unsure", 1.0
+    if reading.acts[0][1] < SURE and asks(text):
+        return next(chance for chance in reading.acts if chance[0] in ASKING)
+    return reading.acts[0]
+
+
+def _last_said(text: str, said: list[str]) -> int:
+    return next(itertools.chain((at for at in range(len(said), 0, -1) if said[at - 1] == text), (0,)))
+
+
+def _asked_twice(said: list[str]) -> bool:
+    return len(said) > 1 and all(reply.endswith("?") for reply in said[-2:])
+
+
+def _sentences(reply: str) -> list[str]:
+    return re.split(r"(?<=[.?!]) ", reply)
