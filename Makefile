@@ -8,7 +8,7 @@ APT_TEST := pulseaudio pulseaudio-utils libasound2-plugins chromium
 export HF_HUB_OFFLINE := 1
 export MUJOCO_GL := osmesa
 
-.PHONY: demo sim test lint bench models clean
+.PHONY: demo sim test lint bench train-smoke models clean
 
 demo: models
 	$(PY) -m esc_robot demo $(if $(WAV),wav:=$(abspath $(WAV))) $(ARGS)
@@ -24,6 +24,9 @@ bench: models
 
 lint: $(VENV)/ready
 	$(PY) -m ruff check .
+
+train-smoke: models
+	$(PY) -m training.sft training/config/smoke.yaml $(ARGS)
 
 models: $(VENV)/ready
 	$(PY) -m esc_robot.assets
