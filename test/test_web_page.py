@@ -171,7 +171,8 @@ def test_a_typed_line_is_answered_aloud_while_the_body_moves(visit):
     keep_picture(page, rest)
     page.click("#stop")
     wait_for_status(page, "ready")
-    assert len(last_turn(page).locator(".reply").inner_text().split()) > 3
+    sentences = last_turn(page).locator(".reply .sentence").all_inner_texts()
+    assert sentences and all(sentence.strip() for sentence in sentences)    # how many words is the model's affair
     assert page.locator("#strategy").inner_text() != "None yet"
     assert page.locator("#latency dt").all_inner_texts() == ["First word written", "First sound"]
     assert page.locator("#sound").get_attribute("aria-pressed") == "true"
