@@ -110,10 +110,7 @@ def indexed(name: str, texts: list[str], encoder: Encoder) -> np.ndarray:
 
 def reflected(text: str, closings: list[Candidate]) -> list[Candidate]:
     """Clauses of the turn said back, each with a closing: one short sentence that fits the turn's act."""
-    openings = reflections(text)[:2]
-    if (told := long_time(text)) and not openings:
-        openings = [told]
-    closings = [reply for reply in closings if closes(reply.reply)]
+    openings = reflections(text)[:2] or [told for told in [long_time(text)] if told]
     return [Candidate(f"{opening} {closing.reply}", closing.strategy, "reflection", closing.near)
             for closing, opening in zip(closings[:4], itertools.cycle(openings), strict=False)]
 

@@ -20,8 +20,9 @@ _UNSAID = re.compile(
     r"cut\w*|blood\w*|rape\w*|abus\w*|funeral|buried|cremat\w*|fault|blame\w*|stupid|daft|dumb|pathetic|idiot\w*|"
     r"fail\w*|monster|burden|worthless|useless|ugly|weak|lazy|fat|disgust\w*|asham\w*|hate\w*|worst|terrible|awful|"
     r"joke|joking|kidding|lol|haha|crazy|mad|selfish|coward\w*|hopeless|deserve\w*|should\w*|ought|god|hell|fuck\w*|"
-    r"shit\w*|damn|gotta|good enough|throw\w*|threw|vomit\w*|puk\w*|bloody|no reason|alive|"
-    r"if|wh(?:at|y|o|ich|ere|en)ever|anything|here|hear|this|that|these|those|said|says)\b", re.I)
+    r"shit\w*|damn|gotta|good enough|throw\w*|threw|vomit\w*|puk\w*|bloody|no reason|alive|mess\w*|"
+    r"going to (?:get|lose)|if|wh(?:at|y|o|ich|ere|en)ever|anything|here|hear|this|that|these|those|its|every time|"
+    r"said|says)\b", re.I)
 _QUESTION = re.compile(r"^(?:what|why|how|who|whose|which|where|when|is|are|am|was|were|do|does|did|can|could|will|"
                        r"would|should|shall|may|have|has|had)\b", re.I)
 _FEELINGS = {"tired", "exhausted", "sad", "lonely", "alone", "scared", "afraid", "frightened", "worried", "nervous",
@@ -35,8 +36,8 @@ _SPELL = [(r"\bi'm\b|\bim\b|\bi am\b", "you are"), (r"\bi was\b", "you were"), (
           (r"\bi've\b|\bive\b", "you have"), (r"\bi'd\b", "you'd"), (r"\bi'll\b", "you will"),
           (r"\bwe're\b", "you are"), (r"\bwe've\b", "you have"), (r"\bwe'd\b", "you'd"), (r"\bwe'll\b", "you will"),
           (r"\bdont\b", "don't"), (r"\bcant\b", "can't"), (r"\bdidnt\b", "didn't"), (r"\bwont\b", "won't"),
-          (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"), (r"\bcouldnt\b", "couldn't"),
-          (r"\bhavent\b", "haven't")]
+          (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"),
+          (r"\b(could|have|has|had|does|is|was|are|were|would)nt\b", r"\1n't")]
 _YEARS = re.compile(r"\b((?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|"
                     r"fifty)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?) years\b"
                     r"(?! (?:old|ago|younger|older|from|later|earlier|time))", re.I)
@@ -84,7 +85,7 @@ def _subject_and_verb(tags: list[tuple[str, str]]) -> tuple[str, str]:
             "PRP", "PRP$", "DT", "JJ", "NN", "NNS", "NNP", "NNPS", "CD", "POS", "RB", "EX"):
         at += 1
     opening, rest = tags[:at], tags[at:]
-    if not opening or not rest or rest[0][1] not in ("VBD", "VBZ", "VBP", "MD"):
+    if all(tag == "RB" for _, tag in opening) or not rest or rest[0][1] not in ("VBD", "VBZ", "VBP", "MD"):
         return "", ""
     if opening[0][0].lower() in ("he", "she", "they", "it") and len(opening) == 1 and len(tags) < 4:
         return "", ""

@@ -14,12 +14,14 @@ import yaml
 from esc_robot.assets import config
 from esc_robot.care.crisis import crisis_numbers
 from esc_robot.dialogue.acts import ASKING, asks
-from esc_robot.dialogue.candidates import ActReplies, Candidate, Fetcher, Reader, Reading, reflected
+from esc_robot.dialogue.candidates import ActReplies, Candidate, Fetcher, Reader, Reading, closes, reflected
 from esc_robot.dialogue.conversation import Turn
 from esc_robot.dialogue.encoder import Encoder
 
 NEAR = 0.78         # a fetched reply must lie at least this near
-SURE = 0.55         # chance from which a turn is answered by its act
+SURE = 0.55         # chance from which a turn is answered by its act,
+SURE_TOLD = 0.75    # and where it tells of something: of the confident ones 0.84 and 0.92 are right
+SURE_HEARD = 0.9    # to say "I did not understand" to what was understood is worse than to go on
 CHECKED = 12        # candidates a turn that the last check reads
 SOURCES = ("act", "fetched", "reflection")
 #: Acts that tell of something: a clause of theirs can be said back. The others want an answer of their kind.
@@ -28,6 +30,7 @@ TELLING = ("small_talk", "sadness", "missing", "grief", "loneliness", "breakup",
            "own_illness", "others_illness", "addiction", "self_worth", "hopelessness", "numbness", "jealousy",
            "decision", "event", "follow_up", "good_news", "wants_company", "disagrees")
 _NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not) (?:\w+ ){0,3}(?:ask\w*|questions?)\b", re.I)
+_OF_THE_ROBOT = re.compile(r"\b(?:you\w*|u|robots?|machine|this|record\w*|secret)\b", re.I)
 _TRUE_OF_THE_ROBOT = ("robot_memory", "robot_privacy")
 
 
@@ -59,6 +62,7 @@ class Chooser:
         self._check = Encoder("check", threads) if threshold else None
         self._fetcher = Fetcher(self._reader.encoder) if "fetched" in sources else None
         self._fixed = yaml.safe_load(config("care/robot.yaml").read_text())
+        self._closings = [Candidate(reply["text"], reply["strategy"], "act", 0.0) for reply in self._fixed["closings"]]
         self._numbers = crisis_numbers(country)
 
     def choose(self, turns: list[Turn], text: str) -> Choice:
@@ -68,7 +72,7 @@ class Chooser:
         said = [turn.reply for turn in turns if turn.reply]
         if act == "asks_repeat":
             return self._repeat(said)
-        if act in _TRUE_OF_THE_ROBOT and chance >= SURE:
+        if act in _TRUE_OF_THE_ROBOT and chance >= SURE and _OF_THE_ROBOT.search(text):
             return self._from("robot", self._fixed[act], act, said)
         candidates = self._checked(turns, text, self._ranked(turns, text, reading, act, chance, said)[:CHECKED])
         best = next((candidate for candidate in candidates if candidate.score >= self.threshold), None)
@@ -87,14 +91,16 @@ class Chooser:
                 ) -> list[Candidate]:
         """Candidates in the order in which they are taken: a fetched reply only from very near, then the turn's own
         words with a closing for its act, then the act's replies."""
-        sure = chance >= SURE
+        sure = chance >= (SURE_HEARD if act == "unintelligible" else SURE_TOLD if act in TELLING else SURE)
         asking = not any(_NO_QUESTIONS.search(told) for told in (text, *(turn.user for turn in turns)))
         own = self._acts.of(act if sure or act in ASKING else "follow_up" if turns else "event", reading.vector)
         fetched = self._fetcher.fetch(reading.vector) if self._fetcher else []
         found = [candidate for candidate in fetched if candidate.near >= NEAR or self.sources == ("fetched",)]
         if "reflection" in self.sources and (act in TELLING or not sure) and not asks(text):
             question = asking and not _asked_twice(said)
-            found += reflected(text, [reply for reply in own if reply.reply.endswith("?") == question])
+            closings = [one for one in own if closes(one.reply)] if sure else self._closings
+            found += reflected(text, [one for one in closings if one.reply.endswith("?") == question
+                                      and not any(one.reply in other for other in said)])
         if "act" in self.sources:
             found += own
         sentences = {sentence for reply in said for sentence in _sentences(reply)}
@@ -126,9 +132,15 @@ def _act(text: str, reading: Reading) -> tuple[str, float]:
     """The likeliest act with its chance; of a question nobody is sure about, the likeliest that answers one."""
     if not re.search(r"\w", text):
         return "silent_or_unsure", 1.0
-    if reading.acts[0][1] < SURE and asks(text):
-        return next(chance for chance in reading.acts if chance[0] in ASKING)
-    return reading.acts[0]
+    if not _OF_THE_ROBOT.search(text):
+        acts = [(act, chance) for act, chance in reading.acts if not act.startswith("robot_")]
+    else:
+        acts = reading.acts
+    if asks(text) and acts[0][1] < SURE_TOLD:
+        # A question about oneself wants no facts.
+        facts = not re.search(r"\b(?:i|my|me|we)\b", text, re.I)
+        return next((act, chance) for act, chance in acts if act in ASKING and (facts or act != "asks_fact"))
+    return acts[0]
 
 
 def _last_said(text: str, said: list[str]) -> int:
