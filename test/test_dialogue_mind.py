@@ -5,6 +5,7 @@ from esc_robot.care.limits import overstepped
 from esc_robot.dialogue.engine import Generation, Sampling
 from esc_robot.dialogue.mind import Mind, readable
 from esc_robot.dialogue.models import default_model_folder
+from esc_robot.dialogue.selector import Chooser, chooser_for
 from esc_robot.dialogue.strategy import STRATEGIES
 from esc_robot.dialogue.transformers_engine import TransformersEngine
 from esc_robot.dialogue.views import raw, stopwords
@@ -49,6 +50,23 @@ def test_what_a_turn_cost_is_counted(mind):
     stats = mind.stats
     assert stats.turn == "1" and stats.prompt_tokens > 20 and stats.tokens > 0
     assert 0 < stats.first_token_seconds <= stats.first_sentence_seconds <= stats.seconds
+
+
+def test_chosen_replies_are_said_with_the_strategy_they_were_chosen_for(engine):
+    engine.last = Generation()
+    mind = Mind(engine, stopwords, CrisisProtocol("US"), chooser=chooser_for("auto", "default"))
+    first = list(mind.respond("1", "my sister moved to Canada in May"))
+    choice = mind.stats.choice
+    assert " ".join(sentence.text for sentence in first) == choice.reply == mind.conversation.turns[-1].reply
+    assert {(sentence.strategy, sentence.source) for sentence in first} == {(choice.strategy, choice.source)}
+    assert list(mind.respond("2", "my sister moved to Canada in May")) != first
+    assert {sentence.source for sentence in mind.respond("3", "I want to kill myself")} == {"care"}
+    assert engine.last.new_tokens == 0
+
+
+def test_large_models_and_servers_write_their_own_replies():
+    assert chooser_for("auto", "laptop") is chooser_for("auto", "default", "http://host:8000/v1") is None
+    assert chooser_for("written", "default") is None and isinstance(chooser_for("chosen", "laptop"), Chooser)
 
 
 def test_a_crisis_is_answered_in_fixed_words_without_the_model(mind):

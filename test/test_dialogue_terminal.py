@@ -13,17 +13,26 @@ def terminal(lines, *arguments):
 
 def test_a_conversation_its_reasons_and_another_view():
     done = terminal(["/why", "i lost my job", "/why", "/view raw", "/view", "/view nowhere", "/dance",
-                     "I want to kill myself", "/why", "/quit", "never said"], "--seed", "1", "--country", "US")
+                     "I want to kill myself", "/why", "/quit", "never said"], "--seed", "1", "--country", "US",
+                    "--replies", "written")
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and "Traceback" not in done.stderr
-    assert lines[0] == "nothing was said yet"
-    why = next(line for line in lines if line.startswith("view stopwords"))
+    assert lines[0] == "reply: nothing was said yet"
+    why = next(line for line in lines if line.startswith("model: view stopwords"))
     assert "from the cache" in why and "first token" in why
     assert any(line.startswith("raw (now), stopwords") for line in lines)
     assert "error: view 'nowhere': unknown; use raw" in done.stderr
     assert "error: command '/dance'" in done.stderr
     assert "nine eight eight" in done.stdout
-    assert lines[-1].startswith("fixed words")
+    assert lines[-1].startswith("reply: fixed words")
+
+
+def test_a_chosen_reply_is_explained_with_its_candidates():
+    lines = terminal(["i lost my job yesterday", "/why"]).stdout.splitlines()
+    said = " ".join(line for line in lines if ": " not in line)
+    why = dict(line.split(": ", 1) for line in lines if ": " in line)
+    assert why["reply"].startswith("chosen, from ") and why["act"] == "money_work_home" and why["strategy"]
+    assert said and any(why[f"candidate {number}"].endswith(f": {said}") for number in range(1, 13))
 
 
 @pytest.mark.parametrize(("arguments", "named"), [

@@ -73,6 +73,18 @@ def test_a_typed_line_is_answered_and_an_empty_one_dropped(start_node, probe):
     assert node.poll() is None
 
 
+def test_how_a_reply_was_found_is_told_when_asked_for(start_node, probe):
+    start_node("dialogue", explain=True)
+    probe.listen("/dialogue/why", "/dialogue/reply", "/dialogue/strategy", "/dialogue/end")
+    assert probe.awake("dialogue")
+    probe.say("/chat/text", String(data="I am sad because my cat ran away."))
+    assert whole(probe) and probe.wait(lambda: probe.heard["/dialogue/why"])
+    status = probe.heard["/dialogue/why"][0].status[0]
+    why = {value.key: value.value for value in status.values}
+    assert status.hardware_id == probe.heard["/dialogue/strategy"][0].key
+    assert why["strategy"] == probe.heard["/dialogue/strategy"][0].value and "candidate 1" in why and why["act"]
+
+
 def test_a_turn_that_is_interrupted_is_neither_written_nor_sounded_further(start_node, probe):
     start_node("text_to_speech")
     probe.listen("/audio/speaker")

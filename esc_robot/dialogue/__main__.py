@@ -3,7 +3,7 @@
     python -m esc_robot.dialogue [--adapter FOLDER] [--country US] [--view NAME]
 
     /view NAME    shows the model the history in another way; /view alone lists the ways
-    /why          what the last reply cost: tokens, how many of them from the cache, times
+    /why          how the last reply was found: candidates, scores, strategy; tokens, those from the cache, times
     /quit         ends, as Ctrl-D does; Ctrl-C breaks a reply off
 """
 
@@ -15,8 +15,9 @@ from itertools import count
 
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue.engine import ENGINES, make_engine
-from esc_robot.dialogue.mind import Mind
+from esc_robot.dialogue.mind import Mind, reasons
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT
+from esc_robot.dialogue.selector import REPLIES, chooser_for
 from esc_robot.dialogue.views import DEFAULT_VIEW, VIEWS
 from esc_robot.errors import Problem
 
@@ -47,19 +48,6 @@ class Terminal:
                 self._answer(line)
         self._stop_idle()
 
-    def why(self) -> str:
-        """What the last reply cost."""
-        stats = self.mind.stats
-        if stats is None:
-            return "nothing was said yet"
-        if not stats.prompt_tokens:
-            return f"fixed words, in {stats.seconds:.2f} s: the model was not asked"
-        return (f"view {self.view}, budget {self.mind.budget}: prompt {stats.prompt_tokens} tokens, "
-                f"{stats.prompt_tokens - stats.computed_tokens} from the cache, {stats.computed_tokens} computed; "
-                f"first token {stats.first_token_seconds:.2f} s, first sentence {stats.first_sentence_seconds:.2f} s, "
-                f"{stats.tokens} tokens in {stats.seconds:.2f} s; {stats.dropped} sentences dropped; "
-                f"{stats.ahead_tokens} tokens computed since")
-
     def _answer(self, line: str) -> None:
         try:
             for sentence in self.mind.respond(str(next(self._turns)), line):
@@ -72,7 +60,7 @@ class Terminal:
 
     def _obey(self, command: str, argument: str) -> None:
         if command == "why":
-            print(self.why())
+            print(*(f"{what}: {why}" for what, why in reasons(self.mind).items()), sep="\n")
         elif command == "view" and argument:
             try:
                 self.mind.view, self.view = view_named(argument), argument
@@ -103,13 +91,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--server-url", default="", help="an OpenAI-compatible server, such as http://host:8000/v1")
     parser.add_argument("--adapter", help="a PEFT adapter's folder; for a server the name it serves it under")
     parser.add_argument("--country", default="default", help="whose crisis line: a key of config/care/lines.yaml")
+    parser.add_argument("--replies", default="auto", choices=REPLIES, help="chosen, or written by the model")
     parser.add_argument("--view", default=DEFAULT_VIEW, help=f"one of {', '.join(VIEWS)}")
     parser.add_argument("--seed", type=int, help="repeats a conversation")
     given = parser.parse_args(arguments)
     try:
         care, view = CrisisProtocol(given.country), view_named(given.view)
         engine = make_engine(given.model, given.engine, given.adapter, server_url=given.server_url)
-        Terminal(Mind(engine, view, care, SYSTEM_PROMPT, seed=given.seed), given.view).run()
+        chooser = chooser_for(given.replies, given.model, given.server_url, given.country)
+        Terminal(Mind(engine, view, care, SYSTEM_PROMPT, seed=given.seed, chooser=chooser), given.view).run()
     except Problem as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2

@@ -14,10 +14,11 @@ from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.care.limits import SafeSentences, overstepped
 from esc_robot.dialogue.conversation import Conversation, Turn
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT, with_prompt
-from esc_robot.dialogue.sentences import SentenceSplitter
+from esc_robot.dialogue.selector import Choice, Chooser
+from esc_robot.dialogue.sentences import SentenceSplitter, split
 from esc_robot.dialogue.strategy import strategy_of
 from esc_robot.dialogue.summary import due, write
-from esc_robot.dialogue.views import summary
+from esc_robot.dialogue.views import VIEWS, summary
 from esc_robot.errors import Problem
 
 LONG_UTTERANCE = 400  # words; more than three minutes of speech
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence to be spoken. ``source``: ``model``, or ``care`` for fixed words."""
+    """One sentence to be spoken. ``source``: ``model``, ``care`` for fixed words, or where a chosen reply is from."""
 
     text: str
     strategy: str
@@ -48,19 +49,22 @@ class TurnStats:
     seconds: float = 0.0
     dropped: int = 0
     ahead_tokens: int = 0   # computed after the turn, by `between_turns`
+    choice: Choice | None = None
 
 
 class Mind:
     """One conversation: ``engine`` writes, ``view`` of dialogue/views.py shows it the history, ``care`` is asked first.
 
+    ``chooser``: what chooses the replies instead; the engine is kept for what else is to be written.
     ``budget``: tokens of history the model sees, None for all; never more than half of the model's context.
     ``respond`` may be called from one thread while another calls ``cancel``, ``wake`` and ``heard_aloud``; a second
     ``respond`` waits until the first has ended or is closed.
     """
 
     def __init__(self, engine, view: Callable, care: CrisisProtocol, prompt: str = SYSTEM_PROMPT,
-                 budget: int | None = 512, max_sentences: int = 3, seed: int | None = None):
-        self.engine, self.view, self.care = engine, view, care
+                 budget: int | None = 512, max_sentences: int = 3, seed: int | None = None,
+                 chooser: Chooser | None = None):
+        self.engine, self.view, self.care, self.chooser = engine, view, care, chooser
         self.prompt, self.budget, self.max_sentences, self.seed = prompt, budget, max_sentences, seed
         self.conversation = Conversation()
         self.stats: TurnStats | None = None
@@ -87,6 +91,8 @@ class Mind:
                 sentences = (Sentence(sentence, "Others", "care") for sentence in care_reply.sentences)
             elif unheard := _unheard(text):
                 sentences = iter([self._fixed(unheard)])
+            elif self.chooser:
+                sentences = self._chosen(text, stats)
             else:
                 sentences = self._written(turn, stats)
             try:
@@ -139,6 +145,11 @@ class Mind:
         budget = room if self.budget is None else min(self.budget, room)
         return with_prompt(self.view(turns, budget, self._count_tokens), self.prompt)
 
+    def _chosen(self, text: str, stats: TurnStats) -> Iterator[Sentence]:
+        stats.choice = choice = self.chooser.choose(self.conversation.turns[:-1], text)
+        for sentence in split(choice.reply):
+            yield Sentence(sentence, choice.strategy, choice.source)
+
     def _written(self, turn: Turn, stats: TurnStats) -> Iterator[Sentence]:
         said = 0
         try:
@@ -181,6 +192,29 @@ class Mind:
     def _fixed(self, kind: str) -> Sentence:
         text = self._safe.next(kind)
         return Sentence(text, strategy_of(text), "care")
+
+
+def reasons(mind: Mind) -> dict[str, str]:
+    """Why the last reply was what it was, and what it cost; holds the user's words, so it never goes into a log."""
+    stats, found = mind.stats, {}
+    if stats is None:
+        return {"reply": "nothing was said yet"}
+    if choice := stats.choice:
+        found = {"reply": f"chosen, from {choice.source}, score {choice.score:.2f}, in {stats.seconds:.2f} s",
+                 "act": choice.act, "strategy": choice.strategy}
+        found |= {f"candidate {number}": f"{one.source}, near {one.near:.2f}, score {one.score:.2f}: {one.reply}"
+                  for number, one in enumerate(choice.candidates, 1)}
+    elif not stats.prompt_tokens:
+        found["reply"] = f"fixed words, in {stats.seconds:.2f} s: the model was not asked"
+    if stats.prompt_tokens:
+        view = next(name for name, view in VIEWS.items() if view is mind.view)
+        found["model"] = (
+            f"view {view}, budget {mind.budget}: prompt {stats.prompt_tokens} tokens, "
+            f"{stats.prompt_tokens - stats.computed_tokens} from the cache, {stats.computed_tokens} computed; "
+            f"first token {stats.first_token_seconds:.2f} s, first sentence {stats.first_sentence_seconds:.2f} s, "
+            f"{stats.tokens} tokens in {stats.seconds:.2f} s; {stats.dropped} sentences dropped; "
+            f"{stats.ahead_tokens} tokens computed since")
+    return found
 
 
 def readable(text: str) -> str:

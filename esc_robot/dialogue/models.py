@@ -31,6 +31,7 @@ class Model:
     context_length: int | None = None
     targets: tuple[str, ...] = ()
     licence: str = ""
+    replies: str = "written"
 
 
 def catalogue() -> dict[str, Model]:

@@ -17,7 +17,9 @@ from esc_robot.dialogue.acts import ASKING, asks
 from esc_robot.dialogue.candidates import ActReplies, Candidate, Fetcher, Reader, Reading, closes, reflected
 from esc_robot.dialogue.conversation import Turn
 from esc_robot.dialogue.encoder import Encoder
+from esc_robot.dialogue.models import find
 
+REPLIES = ("auto", "chosen", "written")
 NEAR = 0.78         # a fetched reply must lie at least this near
 SURE = 0.55         # chance from which a turn is answered by its act,
 SURE_TOLD = 0.75    # and where it tells of something: of the confident ones 0.84 and 0.92 are right
@@ -64,6 +66,7 @@ class Chooser:
         self._fixed = yaml.safe_load(config("care/robot.yaml").read_text())
         self._closings = [Candidate(reply["text"], reply["strategy"], "act", 0.0) for reply in self._fixed["closings"]]
         self._numbers = crisis_numbers(country)
+        self.choose([], "I lost my keys.")      # the tagger is loaded at its first use: now, and not on the user's time
 
     def choose(self, turns: list[Turn], text: str) -> Choice:
         """The reply to ``text``, said after ``turns`` (oldest first, the present turn not among them)."""
@@ -126,6 +129,14 @@ class Chooser:
         """The first of the replies that was not said yet; when all were, the one said longest ago."""
         reply = min(replies, key=lambda reply: _last_said(reply["text"], said))
         return Choice(reply["text"], reply["strategy"], act, source, 1.0)
+
+
+def chooser_for(replies: str, model: str, server_url: str = "", country: str = "default") -> Chooser | None:
+    """The chooser for one of ``REPLIES``, None where the model writes: ``auto`` is what models.yaml says of the model,
+    and ``written`` on a server, whose models are large. Raises Problem as Chooser does."""
+    if replies == "auto":
+        replies = "written" if server_url else find(model).replies
+    return Chooser(country=country) if replies == "chosen" else None
 
 
 def _act(text: str, reading: Reading) -> tuple[str, float]:

@@ -91,6 +91,12 @@ class SentenceSplitter:
         return [sentence]
 
 
+def split(reply: str) -> list[str]:
+    """The speakable sentences of a reply that is there as a whole."""
+    splitter = SentenceSplitter(limit=len(reply))
+    return [*splitter.push(reply), *splitter.finish(complete=True)]
+
+
 def speakable(text: str) -> str:
     """A sentence without markdown, emoji, role labels, stage directions and links, ended by a mark; may be empty."""
     text = _LINK.sub(r"\1", text)

@@ -6,14 +6,16 @@ import sys
 import threading
 import time
 
-from diagnostic_msgs.msg import KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue.engine import ENGINES, Sampling, make_engine
-from esc_robot.dialogue.mind import Mind
+from esc_robot.dialogue.mind import Mind, reasons
 from esc_robot.dialogue.prompt import PLAIN_MODEL_PROMPT, SYSTEM_PROMPT
+from esc_robot.dialogue.selector import REPLIES, chooser_for
 from esc_robot.dialogue.views import DEFAULT_VIEW, VIEWS
-from esc_robot.nodes.base import BadMessage, Node, decode_event, decode_pair, run
+from esc_robot.errors import Problem
+from esc_robot.nodes.base import BadMessage, Node, decode_event, decode_pair, run, stamped
 
 BETWEEN_TURNS = ("", "")    # in the queue: a turn is over and nobody has spoken yet
 
@@ -29,7 +31,11 @@ class Dialogue(Node):
         server_url = self.parameter("server_url", "", "an OpenAI-compatible server: http://host:8000/v1")
         bits = self.parameter("quantization", "", "on a GPU: 4bit, 8bit or empty", choices=("", "4bit", "8bit"))
         view = self.parameter("view", DEFAULT_VIEW, "how the history is shown to the model", choices=tuple(VIEWS))
-        care = CrisisProtocol(self.parameter("country", "default", "whose crisis line: a key of care/lines.yaml"))
+        replies = self.parameter("replies", "auto", "chosen among prepared ones, or written by the model; auto: what "
+                                 "models.yaml says of the model", choices=REPLIES)
+        explain = self.parameter("explain", False, "true: say on /dialogue/why how each reply was found")
+        country = self.parameter("country", "default", "whose crisis line: a key of care/lines.yaml")
+        care = CrisisProtocol(country)
         sampling = Sampling(
             temperature=self.parameter("temperature", 0.7, "sampling temperature; 0: the likeliest token", 0.0, 2.0),
             top_p=self.parameter("top_p", 0.95, "nucleus sampling: share of probability kept", 0.01, 1.0),
@@ -38,12 +44,18 @@ class Dialogue(Node):
         threads = self.parameter("threads", 2, "processor threads of the model", 1, 64)
         seed = self.parameter("seed", -1, "seed of the choices, to repeat a run; -1: another each time", -1, 2**31 - 1)
         engine = make_engine(model, kind, adapter or None, threads, sampling, server_url, bits)
+        try:
+            chooser = chooser_for(replies, model, server_url, country)
+        except Problem as problem:
+            self.get_logger().error(f"{problem}; the model writes its replies itself")
+            chooser = None
         self.mind = Mind(engine, VIEWS[view], care, SYSTEM_PROMPT if adapter else PLAIN_MODEL_PROMPT,
-                         seed=None if seed < 0 else seed)
+                         seed=None if seed < 0 else seed, chooser=chooser)
         self._reply = self.publisher("/dialogue/reply")
         self._strategy = self.publisher("/dialogue/strategy")
         self._end = self.publisher("/dialogue/end")
         self._interrupt = self.publisher("/conversation/interrupt")
+        self._why = self.publisher("/dialogue/why") if explain else None
         self._queue: queue.Queue = queue.Queue()
         self._chat_number = itertools.count(1)
         self._current = ""      # the turn that is written or still sounds
@@ -96,6 +108,10 @@ class Dialogue(Node):
                 self._reply.publish(KeyValue(key=turn, value=sentence.text))
                 count += 1
             self._end.publish(KeyValue(key=turn, value=str(count)))
+            if self._why:
+                found = DiagnosticStatus(name="why", hardware_id=turn)
+                found.values = [KeyValue(key=key, value=value) for key, value in reasons(self.mind).items()]
+                self._why.publish(stamped(time.time(), found))
 
     def close(self) -> None:
         self.mind.cancel(self._current)
