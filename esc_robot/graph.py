@@ -135,7 +135,7 @@ ARGUMENTS = {
     "engine": Argument("", "what computes the model: auto, llama, transformers or server", ("dialogue.engine",)),
     "adapter": Argument("", "folder of a PEFT adapter for the dialogue model, or its name on the server", ("dialogue.adapter",)),
     "server_url": Argument("", "an OpenAI-compatible server that computes the model, like http://gpu-host:8000/v1", ("dialogue.server_url",)),
-    "country": Argument("", "whose crisis line is named: a key of config/care/lines.yaml", ("dialogue.country", "web.country")),
+    "country": Argument("", "whose crisis line is named: a key of config/care/lines.yaml", ("dialogue.country", "observer.country", "web.country")),
     "stt": Argument("", "recogniser: whisper, or vosk, which needs less computing and a model for people", ("speech_to_text.recogniser",), ("", "whisper", "vosk")),
     "vosk_model": Argument("", "folder of a Vosk model; empty: the best that can be had", ("speech_to_text.vosk_model",)),
     "tts": Argument("", "voice: hibari, or pyttsx3, which needs less computing", ("text_to_speech.voice",), ("", "hibari", "pyttsx3")),

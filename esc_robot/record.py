@@ -5,7 +5,7 @@ Fed with the conversation's timeline (graph.EVENTS); writes ``transcript.md`` an
 
 import importlib.metadata
 import platform
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import jiwer
 
@@ -39,6 +39,14 @@ class Stroke:
         return {"name": self.gesture, "word": self.word, "word_at": self.word_at, "stroke_planned_at": self.planned_at,
                 "stroke_at": self.came_at and round(self.came_at, 3),
                 "planned_error_ms": self.error_ms(self.planned_at), "stroke_error_ms": self.error_ms(self.came_at)}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The moment that the run folder's pictures show: at which gesture's stroke; joints: positions in rad."""
+
+    gesture: str
+    joints: dict[str, float]
 
 
 @dataclass
@@ -77,6 +85,7 @@ class Record:
 
     def __init__(self):
         self.turns: list[Turn] = []
+        self.picture: Picture | None = None
         self._of_id: dict[str, Turn] = {}
 
     def turn(self, turn_id: str) -> Turn:
@@ -110,7 +119,8 @@ class Record:
         wer = jiwer.wer([turn.said for turn in known], [" ".join(turn.heard) for turn in known],
                         reference_transform=_WORDS, hypothesis_transform=_WORDS) if known else None
         return {"turns": [turn.as_dict() for turn in self.turns], "wer": wer if wer is None else round(wer, 4),
-                "strokes": self._strokes(), "joint_limit_violations": violations, "versions": versions()}
+                "strokes": self._strokes(), "picture": self.picture and asdict(self.picture),
+                "joint_limit_violations": violations, "versions": versions()}
 
     def _strokes(self) -> dict:
         """How many gestures there were, how many on a word, and the largest error of their strokes, in ms."""

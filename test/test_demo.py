@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import wave
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,13 @@ import pytest
 from PIL import Image
 
 from esc_robot.audio.wavefile import write_wav
+from esc_robot.body.gestures import library
+from esc_robot.body.profile import load_profile
 from esc_robot.record import STAGES
 from esc_robot.speaking.flite import flite_line
+from esc_robot.web.help_lines import help_lines
+from esc_robot.web.model import robot_drawing
+from esc_robot.web.picture import BROWSERS, page_picture
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,6 +96,35 @@ def test_the_picture_shows_the_robot_and_the_transcript_both_sides(conversation)
     picture = np.asarray(Image.open(folder / "robot.png").convert("L"), float)
     assert picture.std() > 20
     assert "I feel very lonely today" in (folder / "transcript.md").read_text()
+
+
+@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no browser; apt install chromium")
+def test_the_picture_of_the_page_shows_the_robot_at_a_stroke(conversation):
+    done, folder = conversation
+    kept = json.loads((folder / "summary.json").read_text())["picture"]
+    profile = load_profile("talos")
+    assert kept["gesture"] in library().gestures
+    assert max(abs(kept["joints"][joint] - at) for joint, at in profile.rest.items()) > 0.2
+    about = {"robot": profile.title, "help": help_lines("US"), "own_sound": False}
+    at_rest = page_picture(about, robot_drawing(profile), {"turns": [], "partial": "", "status": "ready"})
+    shown, rest = (np.asarray(Image.open(picture).convert("L"), float) for picture in
+                   (folder / "page.png", BytesIO(at_rest)))
+    height, width = (np.array(shown.shape) * (0.62, 0.5)).astype(int)   # the robot, above the captions
+    assert shown.shape == rest.shape
+    assert (np.abs(shown - rest)[:height, :width] > 40).sum() > 2000, "the page shows the robot at rest"
+    assert "page.png" not in done.stdout
+
+
+def test_a_machine_without_a_browser_has_a_demo_without_that_picture_and_one_line_says_so(tmp_path):
+    profile, empty = load_profile("talos"), tmp_path / "bin"
+    empty.mkdir()
+    code = ("from esc_robot.web.picture import page_picture\n"
+            "from esc_robot.errors import Problem\n"
+            "try: page_picture({}, None, {})\n"
+            "except Problem as problem: print(problem)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, env={"PATH": str(empty)})
+    assert done.stdout.startswith("browser 'chromium': is not installed, so there is no picture of the page")
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_the_conversation_is_printed_live_with_its_latencies_and_no_node_is_left(conversation):

@@ -243,7 +243,7 @@ def test_the_drawing_has_every_joint_of_the_robot_and_stands_parents_first():
         assert set(profile.joints) <= set(drawing.joints)
         assert all(link["parent"] < number for number, link in enumerate(drawing.description["links"]))
         assert all(path.is_file() and path.suffix.lower() == ".stl" for path in drawing.meshes)
-        rest = dict(zip(drawing.joints, drawing.description["rest"], strict=True))
+        rest = dict(zip(drawing.joints, drawing.description["pose"], strict=True))
         assert all(abs(rest[joint] - position) < 1e-3 for joint, position in profile.rest.items())
 
 

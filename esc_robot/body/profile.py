@@ -75,6 +75,11 @@ class RobotProfile:
     _postures: dict = field(default_factory=dict, repr=False)
 
     @property
+    def title(self) -> str:
+        """Its name for people: ``tiago_pro`` is TIAGO PRO."""
+        return self.name.replace("_", " ").upper()
+
+    @property
     def rest(self) -> dict[str, float]:
         return self.posture({})
 

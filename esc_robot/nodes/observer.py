@@ -7,6 +7,7 @@ from collections import deque
 from functools import partial
 from pathlib import Path
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from trajectory_msgs.msg import JointTrajectory
 
 from esc_robot.body.motion import State, Trajectory
@@ -16,7 +17,11 @@ from esc_robot.body.strokes import stroke_delay
 from esc_robot.errors import Problem
 from esc_robot.graph import TOPICS
 from esc_robot.nodes.base import Node, decode_event, decode_joint_states, decode_pair, decode_trajectory, run
-from esc_robot.record import Record, Stroke, latency_line
+from esc_robot.record import Picture, Record, Stroke, latency_line
+from esc_robot.web.help_lines import help_lines
+from esc_robot.web.model import robot_drawing
+from esc_robot.web.picture import page_picture
+from esc_robot.web.state import PageState
 
 #: A pose is taken for the picture when its joint states were stamped this near to a stroke, s.
 NEAR_STROKE_S = 0.03
@@ -30,13 +35,14 @@ class Observer(Node):
     def __init__(self):
         super().__init__("observer")
         self.profile = load_profile(self.parameter("robot", "talos", "robot profile: a name or a path"))
-        out = self.parameter("out", "", "folder for transcript.md, summary.json and robot.png; empty: none is written")
+        out = self.parameter("out", "", "folder for transcript.md, summary.json and pictures; empty: none is written")
+        self._help = help_lines(self.parameter("country", "default", "whose crisis lines stand on the page's picture"))
         self.out = Path(out) if out else None
         self._rest = self.profile.rest
         self.record = Record()
         self.violations = 0
+        self._page, self._page_at_stroke = PageState(), {}
         self._arms = {joint for arm in self.profile.arms.values() for joint in arm.joints} or set(self._rest)
-        self._pose_at_stroke: dict[str, float] = {}
         self._strokes: list[tuple[float, Stroke]] = []     # when each movement began, those still to be measured
         self._joints: deque[tuple[float, State]] = deque(maxlen=1000)
         self._told: deque[tuple[float, str, Trajectory]] = deque(maxlen=200)
@@ -59,6 +65,7 @@ class Observer(Node):
     def _on_event(self, event) -> None:
         first_sound = event.name == "speech_started" and not self.record.turns
         self.record.event(event.name, event.turn, event.stamp, event.values)
+        self._page.event(event.name, event.turn, event.stamp, event.values)
         if event.name == "user_speaks" and event.values.get("said"):
             self._say(f"\n  user says   {event.values['said']}")
         elif first_sound:
@@ -75,26 +82,30 @@ class Observer(Node):
 
     def _on_text(self, pair) -> None:
         self.record.turn(pair[0]).heard.append(pair[1])
+        self._page.heard(*pair)
         self._say(f"  robot hears {pair[1]}")
 
     def _on_strategy(self, pair) -> None:
         self.record.turn(pair[0]).strategy = pair[1]
+        self._page.strategy(*pair)
 
     def _on_reply(self, pair) -> None:
         self.record.turn(pair[0]).reply.append(pair[1])
+        self._page.reply(*pair)
         self._say(f"  robot says  {pair[1]}")
 
     def _on_trajectory(self, controller: str, trajectory: Trajectory) -> None:
         self._told.append((time.time(), controller, trajectory))
 
     def _on_joint_states(self, measured: tuple[float, State]) -> None:
-        """Keep the pose of those at a gesture's stroke whose arms are furthest from rest; measure what is over."""
+        """Keep the moment of those at a gesture's stroke whose arms are furthest from rest; measure what is over."""
         now, state = measured
         self._joints.append(measured)
-        if any(abs(stroke.planned_at - now) <= NEAR_STROKE_S for _, stroke in self._strokes):
-            pose = state.positions
-            if self._movement(pose) > self._movement(self._pose_at_stroke):
-                self._pose_at_stroke = pose
+        at_stroke = [stroke for _, stroke in self._strokes if abs(stroke.planned_at - now) <= NEAR_STROKE_S]
+        kept = self.record.picture
+        if at_stroke and (kept is None or self._movement(state.positions) > self._movement(kept.joints)):
+            self.record.picture = Picture(at_stroke[0].gesture, state.positions)
+            self._page_at_stroke = self._page.snapshot()
         for began, stroke in [row for row in self._strokes if row[1].planned_at + AFTER_STROKE_S < now]:
             self._strokes.remove((began, stroke))
             delay = self._delay(began, stroke.planned_at)
@@ -117,6 +128,7 @@ class Observer(Node):
 
     def _on_diagnostics(self, message) -> None:
         for status in message.status:
+            self._page.alive(status.name, status.level == DiagnosticStatus.OK, time.time())
             if status.name == "mock_robot":
                 self.violations = int(next((v.value for v in status.values if v.key == "joint_limit_violations"), 0))
 
@@ -127,8 +139,8 @@ class Observer(Node):
             summary = self.record.summary(self.violations)
             (self.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
             (self.out / "transcript.md").write_text(self.record.transcript())
-            if self._pose_at_stroke:
-                self._draw()
+            if self.record.picture:
+                self._draw(self.record.picture.joints)
             wer = "" if summary["wer"] is None else f", word error rate {summary['wer']:.1%}"
             self._say(f"\n{len(self.record.turns)} turns{wer}{_strokes(summary)}, {self.violations} joint limit "
                       f"violations; recording {recording}, the rest in {self.out}")
@@ -136,11 +148,16 @@ class Observer(Node):
             print("error: not every turn was heard, answered and gestured; see the transcript", file=sys.stderr)
         raise SystemExit(0 if complete else 1)
 
-    def _draw(self) -> None:
-        try:
-            (self.out / "robot.png").write_bytes(render(self.profile, self._pose_at_stroke))
-        except Problem as problem:
-            self._say(f"no picture: {problem}")
+    def _draw(self, pose: dict[str, float]) -> None:
+        """Now that nobody speaks: drawing takes both cores for seconds."""
+        about = {"robot": self.profile.title, "help": self._help, "own_sound": False}
+        for name, draw in (("robot.png", lambda: render(self.profile, pose)),
+                           ("page.png", lambda: page_picture(about, robot_drawing(self.profile, pose),
+                                                             self._page_at_stroke))):
+            try:
+                (self.out / name).write_bytes(draw())
+            except Problem as problem:
+                self._say(f"no {name}: {problem}")
 
     @staticmethod
     def _say(line: str) -> None:

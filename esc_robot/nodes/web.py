@@ -65,7 +65,7 @@ class Web(Node):
         self._pose: list[float | None] = []
         self._closed, self._follower = threading.Event(), None
         actions = Actions(self._snapshot, self._say, self._stop, self._on_microphone if audio else None)
-        about = {"robot": profile.name.replace("_", " ").upper(), "help": help_lines(country), "own_sound": audio}
+        about = {"robot": profile.title, "help": help_lines(country), "own_sound": audio}
         three_js = wheel_files("nicegui") / "index.js"
         self.server = PageServer(host, port, token, actions, about, self.drawing, three_js)
         self.server.start()

@@ -19,9 +19,9 @@ class RobotDrawing:
     joints: tuple[str, ...]
 
 
-def robot_drawing(profile: RobotProfile) -> RobotDrawing | None:
+def robot_drawing(profile: RobotProfile, pose: dict[str, float] | None = None) -> RobotDrawing | None:
     """The drawing of a profile's robot; None where it names no URDF. Links stand parents first; xyz in m, rpy in
-    rad."""
+    rad. pose: where joints are (rad) until the page is told; those left out are at rest."""
     if profile.urdf is None:
         return None
     root = ElementTree.parse(profile.urdf).getroot()
@@ -39,9 +39,9 @@ def robot_drawing(profile: RobotProfile) -> RobotDrawing | None:
                       "visuals": [_visual(visual, profile.urdf, meshes, colours) for visual in link.findall("visual")]})
         if joint is not None and joint.get("type") != "fixed" and joint.find("mimic") is None:
             moving.append(joint.get("name"))
-    still = {**profile.stance, **profile.rest}
+    still = {**profile.stance, **profile.rest, **(pose or {})}
     description = {"links": links, "meshes": len(meshes), "joints": moving, "view": profile.view,
-                   "rest": [round(still.get(joint, 0.0), 4) for joint in moving]}
+                   "pose": [round(still.get(joint, 0.0), 4) for joint in moving]}
     return RobotDrawing(description, tuple(meshes), tuple(moving))
 
 

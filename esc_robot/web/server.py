@@ -167,6 +167,7 @@ class PageServer:
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, self.host, self.port).start()
+        self.port = self._runner.addresses[0][1]        # port 0: any that is free
 
     @web.middleware
     async def _guard(self, request: web.Request, handler):

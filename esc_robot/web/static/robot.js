@@ -29,8 +29,8 @@ class RobotView {
   constructor(canvas, description) {
     this.#canvas = canvas;
     this.#description = description;
-    this.#target = [...description.rest];
-    this.#shown = [...description.rest];
+    this.#target = [...description.pose];
+    this.#shown = [...description.pose];
     const slow = drawsInSoftware();
     this.#renderer = new THREE.WebGLRenderer({ canvas, antialias: !slow, alpha: true });
     this.#renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
