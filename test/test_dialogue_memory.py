@@ -42,7 +42,8 @@ def reopened(memory: Memory, folders) -> Memory:
 
 @pytest.mark.parametrize("text, told", [
     ("My sister has cancer.", ["sister has cancer"]), ("We moved to Leeds last year", ["we moved to Leeds"]),
-    ("I have two kids. What should I do?", ["user have two kids"]), ("My boss never liked me", ["boss never liked user"]),
+    ("I have two kids. What should I do?", ["user have two kids"]),
+    ("My boss never liked me", ["boss never liked user"]),
     ("I don\u2019t see my son", ["user not see son"])])
 def test_what_is_told_of_ones_life_is_a_fact(text, told):
     assert [str(triple) for _, triples in told_in(text) for triple in triples][:len(told)] == told
@@ -81,7 +82,7 @@ def test_file_and_key_are_their_owners_alone_and_lie_apart(kept, folders):
     for path in files(*folders):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (key,) = folders[1].iterdir()
-    assert len(key.read_bytes()) == 32 and all(key.read_bytes() not in content for content in files(folders[0]).values())
+    assert len(key.read_bytes()) == 32 and key.read_bytes() not in b"".join(files(folders[0]).values())
 
 
 def test_what_is_forgotten_is_in_no_file_and_its_key_is_gone(kept, folders):
@@ -145,8 +146,9 @@ def test_a_stop_with_nothing_kept_leaves_nothing(folders):
 
 def test_a_sentence_told_twice_is_kept_once_with_the_newer_date(kept):
     first = kept.facts()[0]
-    kept.remember(Turn("3", SISTER.lower()))
-    assert [fact.source for fact in kept.facts()] == [JOB, SISTER.lower()] and kept.facts()[1].told > first.told
+    again = SISTER.replace("My", "my")
+    kept.remember(Turn("3", again))
+    assert [fact.source for fact in kept.facts()] == [JOB, again] and kept.facts()[1].told > first.told
 
 
 def test_the_oldest_leave_when_there_are_too_many(kept, monkeypatch, folders):
