@@ -2,15 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-# Programs and libraries that no wheel brings; the second line is for the tests alone (a sound card, a browser).
+# Programs and libraries that no wheel brings: for all, for the page's picture and tests, for the tests' sound card.
 APT := flite espeak-ng libosmesa6 libportaudio2
-APT_TEST := pulseaudio pulseaudio-utils libasound2-plugins chromium
+APT_BROWSER := chromium
+APT_TEST := pulseaudio pulseaudio-utils libasound2-plugins
 export HF_HUB_OFFLINE := 1
 export MUJOCO_GL := osmesa
 
 .PHONY: demo sim test lint bench train-smoke models clean
 
-demo: models
+demo: models $(VENV)/browser-tried
 	$(PY) -m esc_robot demo $(if $(WAV),wav:=$(abspath $(WAV))) $(ARGS)
 
 sim: models
@@ -36,8 +37,13 @@ $(VENV)/ready: requirements.txt constraints.txt
 	@PYTHON=$(PYTHON) sh .ci/venv $(VENV)
 	@touch $@
 
+# A demo without a browser leaves no picture of the page, and says so.
+$(VENV)/browser-tried: $(VENV)/ready
+	@-sh .ci/apt $(APT_BROWSER)
+	@touch $@
+
 $(VENV)/tests-ready: $(VENV)/ready
-	@sh .ci/apt $(APT_TEST)
+	@sh .ci/apt $(APT_TEST) $(APT_BROWSER)
 	@touch $@
 
 clean:
