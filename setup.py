@@ -20,7 +20,7 @@ setup(
     version="0.1.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={f"{NAME}.web": ["static/*"], f"{NAME}.listening": ["vosk-esc-en/**/*"],
-                  f"{NAME}.dialogue": ["data/*"]},
+                  f"{NAME}.dialogue": ["data/*", "data/adapter/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml", "README.md", "LICENSE", "requirements.txt", "constraints.txt"]),

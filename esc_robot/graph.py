@@ -133,7 +133,7 @@ ARGUMENTS = {
     "model": Argument("", "dialogue model: a name of config/models.yaml, a Hugging Face folder or a hub name", ("dialogue.model",)),
     "replies": Argument("", "chosen: the reply is chosen among prepared ones; written: the model writes it", ("dialogue.replies",), ("", "auto", "chosen", "written")),
     "engine": Argument("", "what computes the model: auto, llama, transformers or server", ("dialogue.engine",)),
-    "adapter": Argument("", "folder of a PEFT adapter for the dialogue model, or its name on the server", ("dialogue.adapter",)),
+    "adapter": Argument("", "folder of a PEFT adapter for the dialogue model, or its name on the server; empty: the one that ships for the model; none: no adapter", ("dialogue.adapter",)),
     "server_url": Argument("", "an OpenAI-compatible server that computes the model, like http://gpu-host:8000/v1", ("dialogue.server_url",)),
     "country": Argument("", "whose crisis line is named: a key of config/care/lines.yaml", ("dialogue.country", "observer.country", "web.country")),
     "stt": Argument("", "recogniser: whisper, or vosk, which needs less computing and a model for people", ("speech_to_text.recogniser",), ("", "whisper", "vosk")),

@@ -16,6 +16,7 @@ from itertools import count
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue.engine import ENGINES, make_engine
 from esc_robot.dialogue.mind import Mind, reasons
+from esc_robot.dialogue.models import adapter_of
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT
 from esc_robot.dialogue.selector import REPLIES, chooser_for
 from esc_robot.dialogue.views import DEFAULT_VIEW, VIEWS
@@ -89,7 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", default="default", help="a model of config/models.yaml, a folder or a hub name")
     parser.add_argument("--engine", default="auto", choices=ENGINES)
     parser.add_argument("--server-url", default="", help="an OpenAI-compatible server, such as http://host:8000/v1")
-    parser.add_argument("--adapter", help="a PEFT adapter's folder; for a server the name it serves it under")
+    parser.add_argument("--adapter", default="", help="a PEFT adapter's folder, or its name on the server; empty: the "
+                        "one that ships for the model; none: no adapter")
     parser.add_argument("--country", default="default", help="whose crisis line: a key of config/care/lines.yaml")
     parser.add_argument("--replies", default="auto", choices=REPLIES, help="chosen, or written by the model")
     parser.add_argument("--view", default=DEFAULT_VIEW, help=f"one of {', '.join(VIEWS)}")
@@ -97,7 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         care, view = CrisisProtocol(given.country), view_named(given.view)
-        engine = make_engine(given.model, given.engine, given.adapter, server_url=given.server_url)
+        adapter = adapter_of(given.model, given.adapter, given.server_url)
+        engine = make_engine(given.model, given.engine, adapter, server_url=given.server_url)
         chooser = chooser_for(given.replies, given.model, given.server_url, given.country)
         Terminal(Mind(engine, view, care, SYSTEM_PROMPT, seed=given.seed, chooser=chooser), given.view).run()
     except Problem as problem:

@@ -14,6 +14,7 @@ from esc_robot.assets import built, config, wheel_files
 from esc_robot.errors import Problem
 
 DEFAULT_FOLDER = "smollm2-135m-instruct"
+ADAPTERS = Path(__file__).parent / "data"
 FILES = ["*.json", "*.jinja", "model*.safetensors", "tokenizer*"]
 
 
@@ -32,6 +33,7 @@ class Model:
     targets: tuple[str, ...] = ()
     licence: str = ""
     replies: str = "written"
+    adapter: str = ""
 
 
 def catalogue() -> dict[str, Model]:
@@ -48,6 +50,15 @@ def find(name: str) -> Model:
         raise Problem("model", name, f"is no folder; give one, a hub name (owner/name) or {', '.join(catalogue())}")
     base, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
     return Model(name, base, revision or None, dtype="bfloat16" if has_gpu() else "float32")
+
+
+def adapter_of(model: str, given: str = "", server_url: str = "") -> str | Path | None:
+    """The adapter a model is used with: the ``given`` one; else, on this machine, the one that ships for the model of
+    the catalogue; None for the base alone, and where ``none`` is given."""
+    if given or server_url:
+        return None if given == "none" else given or None
+    own = catalogue().get(model, Model(model)).adapter
+    return ADAPTERS / own if own else None
 
 
 def folder(model: Model) -> Path:

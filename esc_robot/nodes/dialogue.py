@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue.engine import ENGINES, Sampling, make_engine
 from esc_robot.dialogue.mind import Mind, reasons
+from esc_robot.dialogue.models import adapter_of
 from esc_robot.dialogue.prompt import PLAIN_MODEL_PROMPT, SYSTEM_PROMPT
 from esc_robot.dialogue.selector import REPLIES, chooser_for
 from esc_robot.dialogue.views import DEFAULT_VIEW, VIEWS
@@ -27,7 +28,8 @@ class Dialogue(Node):
         super().__init__("dialogue")
         model = self.parameter("model", "default", "a model of models.yaml, a Hugging Face folder or a hub name")
         kind = self.parameter("engine", "auto", "what computes it; auto: server, GPU or llama.cpp", choices=ENGINES)
-        adapter = self.parameter("adapter", "", "folder of a PEFT adapter, or its name on the server; empty: none")
+        given = self.parameter("adapter", "", "folder of a PEFT adapter, or its name on the server; empty: the model's "
+                               "own, where one ships; none: no adapter")
         server_url = self.parameter("server_url", "", "an OpenAI-compatible server: http://host:8000/v1")
         bits = self.parameter("quantization", "", "on a GPU: 4bit, 8bit or empty", choices=("", "4bit", "8bit"))
         view = self.parameter("view", DEFAULT_VIEW, "how the history is shown to the model", choices=tuple(VIEWS))
@@ -43,7 +45,8 @@ class Dialogue(Node):
             max_new_tokens=self.parameter("max_new_tokens", 128, "longest reply, in tokens", 8, 1024))
         threads = self.parameter("threads", 2, "processor threads of the model", 1, 64)
         seed = self.parameter("seed", -1, "seed of the choices, to repeat a run; -1: another each time", -1, 2**31 - 1)
-        engine = make_engine(model, kind, adapter or None, threads, sampling, server_url, bits)
+        adapter = adapter_of(model, given, server_url)
+        engine = make_engine(model, kind, adapter, threads, sampling, server_url, bits)
         try:
             chooser = chooser_for(replies, model, server_url, country)
         except Problem as problem:
