@@ -187,6 +187,24 @@ def card_that_goes(tmp_path):
         stop_server(servers[-1])
 
 
+SLOW = """
+    import time
+    from esc_robot.audio.devices import KeptOpen, open_input
+    heard = []
+    kept = KeptOpen(lambda: open_input("", 16000, heard.append))
+    first, until = kept.device, time.time() + 20
+    while not heard and time.time() < until:
+        time.sleep(0.1)
+        kept.check()
+    print(bool(heard), kept.device is first)
+"""
+
+
+def test_a_card_whose_first_sound_takes_two_seconds_is_not_taken_for_gone(card_that_goes):
+    environment, _, _ = card_that_goes
+    assert python(environment, SLOW).stdout == "True True\n"
+
+
 def test_a_loudspeaker_unplugged_mid_sentence_goes_on_when_it_is_plugged_in_again(card_that_goes, probe):
     from diagnostic_msgs.msg import DiagnosticStatus
     environment, unplug, plug_in = card_that_goes

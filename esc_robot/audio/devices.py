@@ -12,6 +12,7 @@ from esc_robot.errors import Problem
 
 BLOCK_S = 0.02
 GONE_S = 1.5            # a device that has asked for nothing for so long is no longer there
+SETTLES_S = 5.0         # so long after it was opened it may take its time: a sound server's first block lasts 2 s
 
 
 class SoundDevice:
@@ -20,7 +21,7 @@ class SoundDevice:
     def __init__(self, name: str, rate: int):
         self.name, self.rate, self.faults = name, rate, 0
         self._stream = None
-        self._asked_at = time.monotonic()
+        self._opened_at = self._asked_at = time.monotonic()
 
     @property
     def latency(self) -> float:
@@ -29,7 +30,9 @@ class SoundDevice:
     @property
     def active(self) -> bool:
         """False once the device has gone."""
-        return self._stream.active and time.monotonic() - self._asked_at < GONE_S
+        now = time.monotonic()
+        settled = now - self._opened_at > SETTLES_S
+        return self._stream.active and now - self._asked_at < (GONE_S if settled else SETTLES_S)
 
     def asked(self, fault: bool) -> None:
         """Called by the device's own thread each time."""
