@@ -1,7 +1,7 @@
 import pytest
 
 from esc_robot.dialogue.sentences import SentenceSplitter, speakable
-from esc_robot.dialogue.strategy import STRATEGIES, strategy_of
+from esc_robot.dialogue.strategy import STRATEGIES, strategy_of, told_strategy
 
 
 def split(text, complete=True, limit=9, size=1):
@@ -83,3 +83,19 @@ def test_speech_has_no_control_characters():
 ])
 def test_a_sentence_shows_its_strategy(sentence, strategy):
     assert strategy_of(sentence) == strategy and strategy in STRATEGIES and len(STRATEGIES) == 16
+
+
+@pytest.mark.parametrize(("pieces", "strategy", "rest"), [
+    (["[", "Clar", "ification]", " What", " now?"], "Clarification", " What now?"),
+    ([" [offer hope] It will pass."], "Offer Hope", " It will pass."), (["What", " now?"], "", "What now?"),
+    (["[smiles] Hello."], "", "[smiles] Hello."), (["[Clarification"], "", "[Clarification"), ([], "", ""),
+])
+def test_a_strategy_that_the_model_says_first_is_taken_off_its_reply(pieces, strategy, rest):
+    told, words = told_strategy(iter(pieces))
+    assert told == strategy and "".join(words) == rest
+
+
+def test_a_reply_without_a_strategy_is_streamed_from_its_first_piece():
+    pieces = iter(["It", " is", " late."])
+    _, words = told_strategy(pieces)
+    assert next(words) == "It" and next(pieces) == " is"

@@ -16,11 +16,12 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Phi3Config
 
 from esc_robot.dialogue.models import default_model_folder
+from esc_robot.dialogue.strategy import told_strategy
 from esc_robot.errors import Problem
 from training import sft
 from training.datasets import corpus
 from training.sft_config import load
-from training.sft_data import IGNORED, collate, encode, examples, pack, whole
+from training.sft_data import IGNORED, collate, encode, examples, pack, whole, with_strategies
 from training.sft_model import add_lora, token_losses
 
 CONFIGS = Path(sft.__file__).parent / "config"
@@ -74,6 +75,15 @@ def test_the_labels_are_the_replies_and_their_ends_and_nothing_else(tokenizer):
     taught = [token for token, label in zip(example.ids, example.labels, strict=True) if label != IGNORED]
     assert tokenizer.decode(taught) == "".join(f"{reply.text}<|im_end|>\n" for reply in dialogue.replies)
     assert all(label in (IGNORED, token) for token, label in zip(example.ids, example.labels, strict=True))
+
+
+def test_a_strategy_is_taught_before_its_reply_and_read_back_by_the_mind(tokenizer):
+    dialogue = corpus()[0]
+    example, = whole(with_strategies(dialogue), tokenizer, 2048)
+    taught = tokenizer.decode([token for token in example.labels if token != IGNORED])
+    for reply, said in zip(dialogue.replies, taught.split("<|im_end|>\n"), strict=False):
+        strategy, words = told_strategy(iter(said))
+        assert (strategy, "".join(words)) == (reply.strategy, f" {reply.text}")
 
 
 def test_a_dialogue_too_long_is_cut_after_a_reply(tokenizer):

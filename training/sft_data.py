@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -44,6 +44,12 @@ def examples(dialogues: Iterable[Dialogue], tokenizer, mix: dict[str, float], li
                 if chance.random() < share and (view != "none" or dialogue.turns[at].portable):
                     made.append(single(dialogue, at, view, tokenizer, limit))
     return [example for example in made if example]
+
+
+def with_strategies(dialogue: Dialogue) -> Dialogue:
+    """The dialogue with the strategy of each reply said before it, as dialogue/strategy.told_strategy reads it."""
+    return replace(dialogue, turns=tuple(
+        replace(turn, text=f"[{turn.strategy}] {turn.text}") if turn.strategy else turn for turn in dialogue.turns))
 
 
 def whole(dialogue: Dialogue, tokenizer, limit: int) -> list[Example]:

@@ -1,6 +1,8 @@
 """The sixteen support strategies of ExTES (Zheng et al. 2023), and which of them a sentence of the robot follows."""
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 
 # In the order in which cues are looked for: the rarer and more telling ones first, questions last.
 CUES = {
@@ -50,3 +52,16 @@ _compiled = {strategy: re.compile(rf"\b(?:{cue})(?:\b|$)", re.I) for strategy, c
 def strategy_of(sentence: str) -> str:
     """The first strategy whose cue a sentence carries; "Others" when it carries none."""
     return next((strategy for strategy, cue in _compiled.items() if cue.search(sentence)), "Others")
+
+
+def told_strategy(pieces: Iterator[str]) -> tuple[str, Iterator[str]]:
+    """The strategy that a model says before its reply, as in ``[Clarification] What happened?``, "" where it says
+    none, and the pieces of the reply, each as soon as it is known to be one."""
+    held = ""
+    for piece in pieces:
+        held += piece
+        if "]" in held or not "[".startswith(held.lstrip()[:1]) or len(held) > 60:
+            break
+    name, bracket, rest = held.lstrip().removeprefix("[").partition("]")
+    strategy = next((known for known in STRATEGIES if known.lower() == name.strip().lower()), "") if bracket else ""
+    return strategy, chain([rest if strategy else held], pieces)
