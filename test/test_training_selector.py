@@ -5,7 +5,7 @@ import json
 import pytest
 
 from esc_robot.errors import Problem
-from training import acts, judge_replies
+from training import acts, judge_replies, judge_strategies
 from training.datasets import corpus, split
 from training.selector import KINDS, act_replies, pairs, recall, rejected, wrong_replies
 
@@ -94,3 +94,17 @@ def test_a_line_that_is_no_label_is_refused(tmp_path):
 def test_an_unknown_system_is_named_with_those_that_are_known(tmp_path):
     with pytest.raises(Problem, match="oracle.*chooser"):
         judge_replies.play(tmp_path, ["oracle"], None)
+
+
+def test_strategies_are_read_without_the_robots_own_and_counted(tmp_path):
+    _played(tmp_path, ("alpha",))
+    judge_strategies.deal(tmp_path, "alpha", share=1, batch=2)
+    shown = "".join(path.read_text().split("# The items")[1] for path in sorted(tmp_path.glob("strategies_*.md")))
+    key = json.loads((tmp_path / "strategies_key.json").read_text())
+    assert shown.count("REPLY:") == len(key) == 3 and "Clarification" not in shown
+    read = tmp_path / "strategies_a.txt"
+    read.write_text(f"1 {key[0]} / Others\n2 Offer Hope / {key[1]}\n3 Offer Hope / Affirmation\n")
+    assert judge_strategies.count(tmp_path) == {"replies": 3, "of": 3, "first": 0.333, "either": 0.667}
+    read.write_text("1 Kindness / Others\n")
+    with pytest.raises(Problem, match="FIRST / SECOND"):
+        judge_strategies.count(tmp_path)

@@ -24,6 +24,7 @@ from esc_robot.assets import config
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue.conversation import Turn
 from esc_robot.dialogue.mind import Mind
+from esc_robot.dialogue.models import adapter_of
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT
 from esc_robot.dialogue.selector import SOURCES, Chooser
 from esc_robot.dialogue.views import VIEWS
@@ -55,7 +56,7 @@ def _chooser(**options) -> Callable[[str], Callable[[str], dict]]:
 
 def _model(adapter: Path | None) -> Callable[[str], Callable[[str], dict]]:
     from esc_robot.dialogue.engine import make_engine
-    engine = make_engine("default", "llama", adapter)
+    engine = make_engine("default", "llama", adapter or adapter_of("default"))
 
     def begin(country: str):
         mind = Mind(engine, VIEWS["stopwords"], CrisisProtocol(country), SYSTEM_PROMPT, seed=0)
@@ -107,7 +108,7 @@ def deal(out: Path, names: list[str], share: int, batch: int, seed: int) -> None
     chosen = set(random.Random(seed).sample([opening["id"] for opening in openings()], share))
     items = defaultdict(list)
     for name in names:
-        for row in _rows(out / f"replies_{name}.jsonl"):
+        for row in rows_of(out / f"replies_{name}.jsonl"):
             if row["opening"] in chosen:
                 items[json.dumps([row["country"], row["context"], row["reply"]])].append(
                     [name, row["opening"], row["turn"]])
@@ -117,13 +118,13 @@ def deal(out: Path, names: list[str], share: int, batch: int, seed: int) -> None
     (out / "key.json").write_text(json.dumps(key))
     brief = (HERE / "JUDGE.md").read_text()
     for at in range(0, len(order), batch):
-        shown = [_item(number, *json.loads(order[number - 1]))
+        shown = [item_text(number, *json.loads(order[number - 1]))
                  for number in range(at + 1, min(at + batch, len(order)) + 1)]
         (out / f"batch_{at // batch + 1}.md").write_text(f"{brief}\n# The items\n\n" + "\n".join(shown))
     print(f"{len(order)} items in {-(-len(order) // batch)} files under {out}")
 
 
-def _item(number: int, country: str, context: list, reply: str) -> str:
+def item_text(number: int, country: str, context: list, reply: str) -> str:
     said = "\n".join(f"{who}: {text}" for who, text in context)
     return f"## {number}{f' (country: {country})' if country else ''}\n{said}\n\nREPLY: {reply}\n"
 
@@ -173,7 +174,7 @@ def _write_report(out: Path, key: dict, given: dict, table: dict) -> None:
               for name, row in table.items()]
     for name in sorted({place[0] for place in places}):
         lines += ["", f"## {name}"]
-        for row in _rows(out / f"replies_{name}.jsonl"):
+        for row in rows_of(out / f"replies_{name}.jsonl"):
             label = places.get((name, row["opening"], row["turn"]))
             if label:
                 lines += ["", f"### {row['opening']}"] if row["turn"] == 0 else []
@@ -185,7 +186,7 @@ def _write_report(out: Path, key: dict, given: dict, table: dict) -> None:
     print(path)
 
 
-def _rows(path: Path) -> list[dict]:
+def rows_of(path: Path) -> list[dict]:
     try:
         return [json.loads(line) for line in path.read_text().splitlines()]
     except OSError:
@@ -197,7 +198,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("what", choices=("play", "deal", "count"))
     parser.add_argument("out", type=Path)
     parser.add_argument("--systems", nargs="+", default=["fetched", "chooser"])
-    parser.add_argument("--adapter", type=Path, help="adapter of the model alone")
+    parser.add_argument("--adapter", type=Path, help="adapter of the model alone; else the one that ships")
     parser.add_argument("--openings", type=int, default=100)
     parser.add_argument("--batch", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
