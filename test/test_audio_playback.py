@@ -161,7 +161,19 @@ def test_held_sound_stops_within_the_fade_and_goes_on_where_it_was():
     assert not frame[int(FADE_S * RATE):].any() and frame[:10].any() and events == []
     playback.hold(False)
     frame, events = playback.pull(RATE // 2)
-    assert (frame == 1000).all() and [event.name for event in events] == ["turn_finished"]
+    assert (frame == 1000).all() and [event.name for event in events] == ["sentence_resumed", "turn_finished"]
+    assert (events[0].turn, events[0].sentence, events[0].offset, events[0].sounded) == ("t1", 0, 0, RATE // 2)
+
+
+def test_a_hold_between_two_sentences_resumes_none():
+    playback = Playback(RATE)
+    for sentence in (0, 1):
+        playback.push("t1", sentence, np.full(RATE, 1000, np.int16), RATE)
+    playback.pull(RATE)
+    playback.hold(True)
+    playback.pull(RATE)
+    playback.hold(False)
+    assert [event.name for event in playback.pull(RATE)[1]] == ["sentence_started"]
 
 
 def test_an_interruption_ends_the_hold_without_another_sound():

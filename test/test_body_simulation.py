@@ -50,6 +50,28 @@ def test_a_trajectory_is_met_at_its_points():
     assert not robot.moving
 
 
+@pytest.mark.parametrize("came", [-0.2, 0.0, 0.5])
+def test_the_points_of_a_trajectory_with_a_start_are_met_at_their_times_whenever_it_comes(came):
+    robot = SimulatedRobot(TALOS, 10.0)
+    robot.accept("head_controller", replace(to((1.0, (0.2, 0.1)), (3.0, (0.0, -0.1))), start=11.0), 11.0 + came)
+    robot.step(11.4 + came)
+    assert robot.positions["head_1_joint"] > 0.001      # it has begun at once
+    for time, positions in ((12.0, [0.2, 0.1]), (14.0, [0.0, -0.1])):
+        robot.step(time)
+        assert [robot.positions[name] for name in HEAD] == pytest.approx(positions)
+
+
+def test_points_that_are_past_are_left_out_and_a_trajectory_that_is_over_is_refused():
+    robot = SimulatedRobot(TALOS, 10.0)
+    timed = replace(to((1.0, (0.5, 0.1)), (3.0, (0.0, -0.1))), start=10.0)
+    robot.accept("head_controller", timed, 12.0)
+    robot.step(13.0)
+    assert [robot.positions[name] for name in HEAD] == pytest.approx([0.0, -0.1])
+    with pytest.raises(Problem, match="header.stamp of a trajectory '10.0'"):
+        robot.accept("head_controller", timed, 13.5)
+    assert robot.refused == 1
+
+
 def test_joints_may_come_in_any_order():
     robot = SimulatedRobot(TALOS)
     swapped = Trajectory(HEAD[::-1], to((1.0, (0.1, 0.2))).points)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,36 @@ def test_a_stroke_that_moves_nothing_or_was_not_seen_has_no_delay():
     made = plan(library()["rest"], TALOS, State())
     assert stroke_delay(TALOS, 100.0, made.trajectories, seen(made, 0.0)) is None
     assert stroke_delay(TALOS, 100.0, plan(library()["nod"], TALOS, State()).trajectories, []) is None
+
+
+@pytest.mark.parametrize("name, stroke_in", [("nod", 1.4), ("open_hands", 2.5), ("hand_on_heart", 4.0), ("beat", 1.8)])
+@pytest.mark.parametrize("came", [-0.1, 0.0, 0.04])
+@pytest.mark.parametrize("before", ["rest", "listening", "open_palm"])
+def test_a_stroke_with_a_start_comes_in_time_however_long_the_way_to_the_robot_was(name, stroke_in, came, before):
+    robot, body = SimulatedRobot(TALOS, 99.0), Prediction(TALOS)
+    body.measured(robot.state, 99.0)
+    first = plan(library()[before], TALOS, State(), stroke_in=2.0).trajectories
+    body.told(first, 99.0)
+    for controller, trajectory in first.items():
+        robot.accept(controller, trajectory, 99.0)
+    made = plan(library()[name], TALOS, body.at(100.0), stroke_in)
+    timed = {controller: replace(trajectory, start=100.0) for controller, trajectory in made.trajectories.items()}
+    robot.step(100.0 + came)
+    for controller, trajectory in timed.items():
+        robot.accept(controller, trajectory, 100.0 + came)
+    body.told(timed, 100.0 + came)
+    rows = []
+    for now in np.arange(100.0 + came, 100.4 + made.stroke, 1 / RATE_HZ):
+        robot.step(now)
+        rows.append((now, robot.state))
+        assert body.at(now).positions == pytest.approx(robot.positions, abs=1e-6)
+    assert stroke_delay(TALOS, 100.0 + came, timed, rows) == pytest.approx(0.0, abs=0.011)
+    at_stroke = min(rows, key=lambda row: abs(row[0] - 100.0 - made.stroke))[1].positions
+    for trajectory in timed.values():
+        point = next(point for point in trajectory.points if point.time == pytest.approx(made.stroke))
+        assert [at_stroke[joint] for joint in trajectory.joints] == pytest.approx(point.positions, abs=0.02)
+    robot.step(100.1 + made.seconds)
+    assert robot.violations.total == 0
 
 
 def test_a_prediction_knows_where_a_moving_robot_is_though_its_joint_states_are_old():

@@ -4,9 +4,10 @@ import time
 import wave
 
 import numpy as np
+import pytest
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from esc_robot.nodes.base import stamped
+from esc_robot.nodes.base import seconds, stamped
 
 REPLY = ("I am here with you, and we can take all the time you need today.",
          "It makes sense that you feel tired after a week like the one you had.",
@@ -60,6 +61,7 @@ class Scene:
 
 
 def test_a_listeners_word_leaves_the_floor_to_the_robot_and_real_speech_takes_it(start_node, probe, tmp_path):
+    probe.listen("/speech/words")
     scene = Scene(start_node, probe, tmp_path, ["I have had a long week.", "+2.0 Okay.", "I am so tired.",
                                                 "+2.0 Wait, I want to tell you something."], echo_gain=0.2).play()
     turns = scene.names("text", "turn_finished", "turn_interrupted", "barge_in")
@@ -67,6 +69,11 @@ def test_a_listeners_word_leaves_the_floor_to_the_robot_and_real_speech_takes_it
     interrupted = probe.events("turn_interrupted")[0]
     assert [message.key for message in probe.heard["/conversation/interrupt"]] == [interrupted.turn]
     assert int(interrupted.values["spoken"]) == 0
+    resumed = probe.events("sentence_resumed")[0]
+    told = [seconds(message.header.stamp) for message in probe.heard["/speech/words"]
+            if (message.status[0].hardware_id, message.status[0].message) == (resumed.turn, resumed.values["sentence"])]
+    assert len(told) == 2 and told[1] == pytest.approx(resumed.stamp - float(resumed.values["sounded"]), abs=1e-3)
+    assert told[1] > told[0] + 0.1      # by as long as it was held
     assert "tell you something" in probe.heard["/speech/text"][-1].value
     user, robot = scene.sides()
     last_word = np.flatnonzero(user)[-1]

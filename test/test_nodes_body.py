@@ -12,6 +12,7 @@ import yaml
 from builtin_interfaces.msg import Duration
 from conftest import ROOT, node_command
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -149,6 +150,36 @@ def test_a_turn_that_is_interrupted_in_mid_gesture_stops_the_body(start_node, pr
                 if seconds(message.header.stamp) > interrupted and max(map(abs, message.velocity)) < 0.02]
     # The plan's 150 ms are tested without ROS. On an idle machine 160 to 180 ms are measured here, on a full one more.
     assert standing and standing[0] - interrupted < 0.5
+
+
+def test_a_stroke_whose_word_is_held_back_comes_with_it_when_the_sentence_goes_on(start_node, probe):
+    start_node("mock_robot")
+    start_node("gesture")
+    probe.listen("/joint_states", "/conversation/event")
+    assert probe.awake("mock_robot", "gesture")
+    sentence = "We have all the time that you need today, and there is help and support here, and we can share it."
+    probe.say("/dialogue/reply", KeyValue(key="t1", value=sentence))
+    probe.wait(lambda: False, 0.5)
+    spoken = words("t1", 0, *sentence.split())
+    probe.say("/speech/words", spoken)
+    assert probe.wait(lambda: probe.events("gesture"), 10)
+    first = float(probe.events("gesture")[0].values["stroke_at"])
+    assert first > time.time() + 0.5
+    probe.say("/conversation/hold", Bool(data=True))
+    probe.wait(lambda: False, 0.4)
+    assert max(map(abs, probe.heard["/joint_states"][-1].velocity)) < 0.02
+    probe.say("/conversation/hold", Bool(data=False))
+    again = stamped(seconds(spoken.header.stamp) + 0.6, spoken.status[0])
+    probe.say("/speech/words", again)
+    assert probe.wait(lambda: len(probe.events("gesture")) == 2, 10)
+    later = probe.events("gesture")[1].values
+    number = sentence.split().index(later["word"])
+    assert float(later["word_at"]) == pytest.approx(seconds(again.header.stamp) + 0.3 * number, abs=0.01)
+    assert abs(float(later["stroke_at"]) - float(later["word_at"])) <= 0.1
+    probe.wait(lambda: time.time() > float(later["stroke_at"]) + 0.2, 15)
+    probe.say("/speech/words", again)       # told once more, after its stroke
+    probe.wait(lambda: False, 0.5)
+    assert len(probe.events("gesture")) == 2
 
 
 def test_nothing_large_moves_after_words_of_a_crisis_whatever_is_answered(start_node, probe):

@@ -17,14 +17,16 @@ REMEMBERED_TURNS = 64
 class PlaybackEvent:
     """What happened `offset` samples into the frame that was pulled.
 
-    name: "sentence_started" (sentence = its index), "turn_finished" (sentence = how many the turn had) or
-    "turn_interrupted" (sentence = how many had sounded to their end).
+    name: "sentence_started" (sentence = its index), "sentence_resumed" (the same; sounded = samples of it that had
+    sounded when it was held), "turn_finished" (sentence = how many the turn had) or "turn_interrupted" (sentence = how
+    many had sounded to their end).
     """
 
     name: str
     turn: str
     sentence: int
     offset: int
+    sounded: int = 0
 
 
 @dataclass
@@ -47,6 +49,8 @@ class Playback:
         self._fade = np.zeros(0, np.int16)
         self._interrupted: list[tuple[str, int]] = []
         self._held = 0                               # samples for which it will be held at most
+        self._sounded = 0                            # of the sentence that began last, samples
+        self._paused = False                         # it fell silent in the middle of that sentence
 
     @property
     def idle(self) -> bool:
@@ -85,11 +89,16 @@ class Playback:
 
     def _fade_out(self) -> np.ndarray:
         """The last of what sounds, int16 [at most FADE_S]."""
-        head = self._queue[0] if self._queue else None
-        if head is None or head.pcm is None or head.sentence not in self._started[head.turn]:
+        if not self._mid_sentence():
             return np.zeros(0, np.int16)
+        head = self._queue[0]
         rest = head.pcm[head.position:head.position + int(FADE_S * self.rate)]
         return (rest * np.linspace(1, 0, len(rest))).astype(np.int16)
+
+    def _mid_sentence(self) -> bool:
+        """Whether what is pulled next is the rest of a sentence that has begun."""
+        head = self._queue[0] if self._queue else None
+        return head is not None and head.pcm is not None and head.sentence in self._started[head.turn]
 
     def _drop(self, turn: str) -> None:
         left = {piece.sentence for piece in self._queue if piece.turn == turn}
@@ -113,7 +122,12 @@ class Playback:
                 self._interrupted.clear()
             if self._held:
                 self._held = max(self._held - samples, 0)
+                self._paused = self._mid_sentence()
                 return frame, events
+            if self._paused and self._mid_sentence():
+                head = self._queue[0]
+                events.append(PlaybackEvent("sentence_resumed", head.turn, head.sentence, filled, self._sounded))
+            self._paused = False
             while self._queue and filled < samples:
                 piece = self._queue[0]
                 if piece.pcm is None:
@@ -121,11 +135,13 @@ class Playback:
                     continue
                 if piece.sentence not in self._started[piece.turn]:
                     self._started[piece.turn].append(piece.sentence)
+                    self._sounded = 0
                     events.append(PlaybackEvent("sentence_started", piece.turn, piece.sentence, filled))
                 part = piece.pcm[piece.position:piece.position + samples - filled]
                 frame[filled:filled + len(part)] = part
                 filled += len(part)
                 piece.position += len(part)
+                self._sounded += len(part)
                 if piece.position == len(piece.pcm):
                     self._queue.popleft()
             # The end of a turn is known with its last sample, not a frame later.

@@ -31,10 +31,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What one controller plays: it begins where the robot is at the start; the points are all in the future."""
+    """What one controller plays: it begins where the robot is as it comes; the points are all in the future.
+
+    start: when the points' times count from, s on the player's clock; None: from when it comes. With it a stroke
+    arrives at its time however long the way to the controller was.
+    """
 
     joints: tuple[str, ...]
     points: tuple[Point, ...]
+    start: float | None = None
 
 
 @dataclass(frozen=True)

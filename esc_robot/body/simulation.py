@@ -1,6 +1,7 @@
 """A plain robot that plays trajectories as a JointTrajectoryController does, and counts what went over a limit."""
 
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from esc_robot.errors import Problem
 
 RATE_HZ = 50
 _SLACK = 1.001      # of a limit: rounding is no violation
+_FURTHEST_AHEAD = 0.2   # s that a prediction looks ahead at most
 
 
 @dataclass(frozen=True)
@@ -75,23 +77,37 @@ class SimulatedRobot:
     def plays(self, controller: str) -> bool:
         return controller in self._playing
 
-    def accept(self, controller: str, trajectory: Trajectory, now: float) -> None:
-        """Plays the trajectory from the present state on, in place of what the controller played before.
+    def copy(self) -> "SimulatedRobot":
+        """One that goes on from here by itself."""
+        other = copy(self)
+        other._position, other._velocity = self._position.copy(), self._velocity.copy()
+        other._acceleration, other._playing = self._acceleration.copy(), dict(self._playing)
+        return other
 
-        Raises Problem as ``check`` does; what the controller played before then goes on.
+    def accept(self, controller: str, trajectory: Trajectory, now: float) -> None:
+        """Plays the trajectory from the present state on, in place of what the controller played before; as a
+        JointTrajectoryController does, at once, and so that each point is met at its time.
+
+        Raises Problem as ``check`` does, and for one that is over already; what was played before then goes on.
         """
         self.check(controller, trajectory)
+        start = (now if trajectory.start is None else trajectory.start) + self._late
+        due = [point for point in trajectory.points if start + point.time > now + self._late]
+        if not due:
+            self.refused += 1
+            raise Problem("header.stamp of a trajectory", round(trajectory.start, 3), "is so old that its last point "
+                          "is past; send it earlier, or leave the stamp 0")
         self.step(now)
         names = self.profile.controllers[controller]
         columns = [trajectory.joints.index(name) for name in names]
-        mine, began = self._columns[controller], now + self._late
-        start = [self._position[mine], self._velocity[mine], np.zeros(len(names))]
-        segments, clock = [], 0.0
-        for point in trajectory.points:
+        mine = self._columns[controller]
+        here = [self._position[mine], self._velocity[mine], np.zeros(len(names))]
+        segments, clock = [], now + self._late
+        for point in due:
             end = [np.array(values, dtype=float)[columns] for values in
                    (point.positions, point.velocities, point.accelerations) if len(values)]
-            segments.append((began + clock, began + point.time, _segment(start, end, point.time - clock)))
-            start, clock = [*end, *(np.zeros(len(names)) for _ in range(3 - len(end)))], point.time
+            segments.append((clock, start + point.time, _segment(here, end, start + point.time - clock)))
+            here, clock = [*end, *(np.zeros(len(names)) for _ in range(3 - len(end)))], start + point.time
         self._playing[controller] = segments
 
     def step(self, now: float) -> None:
@@ -201,16 +217,18 @@ class Prediction:
             within = {name: min(max(state.positions.get(name, rest), self.profile.joints[name].lower),
                                 self.profile.joints[name].upper) for name, rest in self.profile.rest.items()}
             self._robot = SimulatedRobot(self.profile, time, State(within))
-        if self._open_loop or time < self._clock:
+        if time < self._clock:
             return
         self._step(time)
+        if self._open_loop:
+            return
         told = self._robot.state
         self._off = State(*({name: value - expected[name] for name, value in seen.items() if name in expected}
                             for seen, expected in ((state.positions, told.positions),
                                                    (state.velocities, told.velocities))))
 
     def told(self, trajectories: dict[str, Trajectory], time: float) -> None:
-        """The robot begins to play these (controller to Trajectory) at a time."""
+        """The robot gets these (controller to Trajectory) at a time."""
         if self._robot is None:
             self.measured(State(), time)
         self._step(time)
@@ -218,18 +236,16 @@ class Prediction:
             self._robot.accept(controller, trajectory, time)
 
     def at(self, time: float) -> State:
-        """Where it will be, at a time not before the last one asked for."""
+        """Where it will be at a time, unless it is told something else before."""
         if self._robot is None:
             return State()
-        self._step(time)
-        told = self._robot.state
+        self._step(time - _FURTHEST_AHEAD)
+        ahead = self._robot.copy()
+        ahead.step(time)
+        told = ahead.state
         return State(*({name: value + off.get(name, 0.0) for name, value in values.items()}
                        for values, off in ((told.positions, self._off.positions),
                                            (told.velocities, self._off.velocities))))
-
-    @property
-    def moving(self) -> bool:
-        return self._robot is not None and self._robot.moving
 
     def _step(self, time: float) -> None:
         self._clock = max(self._clock, time)

@@ -228,7 +228,8 @@ def decode_sound(message: Int16MultiArray) -> Sound:
 def tell_playback(node: Node, events: list, began: float, rate: int) -> None:
     """Put what a pull from the playback caused on the timeline; began: s, when its first sample sounds."""
     for event in events:
-        values = {"sentence_started": {"sentence": event.sentence}, "turn_interrupted": {"spoken": event.sentence}}
+        values = {"sentence_started": {"sentence": event.sentence}, "turn_interrupted": {"spoken": event.sentence},
+                  "sentence_resumed": {"sentence": event.sentence, "sounded": f"{event.sounded / rate:.3f}"}}
         node.event(event.name, event.turn, began + event.offset / rate, **values.get(event.name, {}))
 
 
@@ -250,7 +251,9 @@ def decode_joint_states(message) -> tuple[float, State]:
 
 
 def encode_trajectory(trajectory: Trajectory) -> JointTrajectory:
+    """Its start is the system clock's."""
     message = JointTrajectory(joint_names=list(trajectory.joints))
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(round((trajectory.start or 0.0) * 1e9), 10**9)
     for point in trajectory.points:
         sec, nanosec = divmod(round(point.time * 1e9), 10**9)
         message.points.append(JointTrajectoryPoint(
@@ -264,7 +267,8 @@ def decode_trajectory(message: JointTrajectory) -> Trajectory:
         raise BadMessage("it names no joints")
     return Trajectory(tuple(message.joint_names), tuple(
         Point(point.time_from_start.sec + point.time_from_start.nanosec * 1e-9, tuple(point.positions),
-              tuple(point.velocities), tuple(point.accelerations)) for point in message.points))
+              tuple(point.velocities), tuple(point.accelerations)) for point in message.points),
+        seconds(message.header.stamp) or None)
 
 
 def finite(values) -> bool:

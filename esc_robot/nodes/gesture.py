@@ -1,8 +1,10 @@
 """The body while the robot speaks, listens and waits: each stroke on the word it belongs to."""
 
+import math
 import sys
 import time
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, replace
 
 from diagnostic_msgs.msg import KeyValue
 from std_srvs.srv import Trigger
@@ -34,6 +36,10 @@ TURNS_KEPT = 4
 TICK_S = 0.1
 #: From choosing a movement to the robot's beginning it, s: planning, and the way there.
 LEAD_S = 0.03
+#: The same where a stroke has a time to meet: on a busy machine the way can be as long.
+STROKE_LEAD_S = 0.1
+#: A robot's clock is this one when of its last joint states one came so soon (s) by it.
+SAME_CLOCK_S = 0.05
 #: Nothing large moves for so long after words of suicide or self-harm, and after words of grief, s.
 CRISIS_S = 3600.0
 GRIEF_S = 120.0
@@ -58,9 +64,12 @@ class Gesture(Node):
         self.scheduler.prepare()
         self._body = Prediction(self.profile, open_loop=self.profile.interface == "joint_angles")
         self._send = self._stream() if self.profile.interface == "joint_angles" else self._trajectories()
+        self._clock_offs: deque[float] = deque(maxlen=50)
         self._interrupt = self.publisher("/conversation/interrupt")
         self._turns: dict[str, SpokenTurn] = {}
         self._gentle_until = 0.0
+        self._gestured: tuple[str, int] | None = None      # the sentence that the last stroke belongs to
+        self._stroke_at = 0.0
         self.listen("/speech/activity", self._on_activity)
         self.listen("/speech/text", lambda pair: self._on_heard(pair[1]), decode_pair)
         self.listen("/chat/text", lambda line: self._on_heard(line.data))
@@ -68,6 +77,7 @@ class Gesture(Node):
         self.listen("/dialogue/reply", self._on_reply, decode_pair)
         self.listen("/speech/words", self._on_words, decode_words)
         self.listen("/conversation/event", self._on_event, decode_event)
+        self.listen("/conversation/hold", self._on_hold)
         self.listen("/joint_states", self._on_joint_states, decode_joint_states)
         self.create_service(Trigger, "/robot/stop", self._on_stop)
         self.create_timer(TICK_S, self._on_tick)
@@ -104,15 +114,24 @@ class Gesture(Node):
                 del self._turns[next(iter(self._turns))]
         return self._turns[turn_id]
 
-    def _start(self) -> tuple[float, State]:
+    def _start(self, lead: float = LEAD_S) -> tuple[float, State]:
         """When a movement chosen now would begin, and where the joints will be then."""
-        start = time.time() + LEAD_S
+        start = time.time() + lead
         return start, self._body.at(start)
 
     def _play(self, made: Plan | None, start: float) -> None:
         if made is not None:
             self._send(made.trajectories)
             self._body.told(made.trajectories, start)
+
+    def _play_in_time(self, made: Plan, start: float) -> None:
+        """Played as soon as it comes, and in time: every point's time counts from the start."""
+        if min(self._clock_offs, default=math.inf) > SAME_CLOCK_S:
+            self._play(made, start)
+            return
+        timed = {name: replace(trajectory, start=start) for name, trajectory in made.trajectories.items()}
+        self._send(timed)
+        self._body.told(timed, min(time.time(), start))
 
     def _on_activity(self, message) -> None:
         start, state = self._start()
@@ -131,22 +150,25 @@ class Gesture(Node):
 
     def _on_joint_states(self, measured: tuple[float, State]) -> None:
         stamp, state = measured
+        self._clock_offs.append(abs(time.time() - stamp))
         # A robot whose clock is another one: its joint states then count from when they come.
         self._body.measured(state, stamp if abs(time.time() - stamp) < 0.5 else time.time())
 
     def _on_words(self, words: "SentenceWords") -> None:
         turn = self._turn(words.turn)
-        if words.sentence >= len(turn.sentences):
+        told_again = (words.turn, words.sentence) == self._gestured
+        if words.sentence >= len(turn.sentences) or told_again:
             return
         sentence = turn.sentences[words.sentence]
-        start, state = self._start()
+        start, state = self._start(STROKE_LEAD_S)
         gentle = start < self._gentle_until or any(map(self.library.is_gentle, turn.sentences))
         spoken = words_of(sentence, [words.stamp + word_start for word_start in words.starts])
         scheduled = self.scheduler.speak(start, state, sentence, spoken, turn.strategy, gentle)
         if scheduled is not None:
-            self._play(scheduled.plan, start)
+            self._play_in_time(scheduled.plan, start)
+            self._gestured, self._stroke_at = (words.turn, words.sentence), scheduled.stroke_at
             word = scheduled.word
-            self.event("gesture", words.turn, start, name=scheduled.gesture, sentence=words.sentence,
+            self.event("gesture", words.turn, name=scheduled.gesture, sentence=words.sentence,
                        word=word.text if word else "", word_at=f"{word.start:.3f}" if word else "",
                        stroke_at=f"{scheduled.stroke_at:.3f}")
 
@@ -154,7 +176,14 @@ class Gesture(Node):
         if event.name == "turn_interrupted":
             self._stop()
 
+    def _on_hold(self, message) -> None:
+        """A stroke would come before its word, which waits: another one is planned when the sentence goes on."""
+        if message.data and time.time() < self._stroke_at:
+            self._gestured = None
+            self._stop()
+
     def _stop(self) -> None:
+        self._stroke_at = 0.0
         start, state = self._start()
         self._play(self.scheduler.stop(start, state), start)
 

@@ -60,8 +60,11 @@ class MockRobot(Node):
                              cancel_callback=partial(self._on_cancel, controller))
 
     def _play(self, controller: str, trajectory: Trajectory) -> bool:
+        now = time.monotonic()
+        if trajectory.start is not None:
+            trajectory = replace(trajectory, start=trajectory.start - time.time() + now)
         try:
-            self.robot.accept(controller, trajectory, time.monotonic())
+            self.robot.accept(controller, trajectory, now)
         except Problem as problem:
             self.get_logger().warning(f"refused a trajectory: {problem}")
             return False

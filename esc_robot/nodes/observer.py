@@ -118,7 +118,8 @@ class Observer(Node):
             if not began - 0.1 < heard_at < planned_at:
                 continue
             told.pop(controller, None)
-            if any(abs(point.time - (planned_at - began)) < 0.002 for point in trajectory.points):
+            start = began if trajectory.start is None else trajectory.start
+            if any(abs(start + point.time - planned_at) < 0.002 for point in trajectory.points):
                 told[controller] = trajectory
         seen = [(at, state) for at, state in self._joints if at <= planned_at + AFTER_STROKE_S]
         return stroke_delay(self.profile, began, told, seen) if told else None

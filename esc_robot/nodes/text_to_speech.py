@@ -72,12 +72,13 @@ class TextToSpeech(Node):
                 self._sound.publish(encode_sound(Sound(pcm, speech.rate, turn, index)))
 
     def _on_event(self, event) -> None:
-        if event.name == "sentence_started":
+        if event.name in ("sentence_started", "sentence_resumed"):
             index = int(event.values.get("sentence", 0))
             status = DiagnosticStatus(name="words", hardware_id=event.turn, message=str(index))
             status.values = [KeyValue(key=word.text, value=f"{word.start:.3f} {word.end:.3f}")
-                             for word in self._words.pop((event.turn, index), ())]
-            self._word_times.publish(stamped(event.stamp, status))
+                             for word in self._words.get((event.turn, index), ())]
+            # What sounds after a hold sounds as in a sentence that began so much later.
+            self._word_times.publish(stamped(event.stamp - float(event.values.get("sounded", 0)), status))
         elif event.name in ("turn_finished", "turn_interrupted"):
             self._sentences.pop(event.turn, None)
             self._expected.pop(event.turn, None)
