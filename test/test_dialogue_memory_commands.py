@@ -6,10 +6,12 @@ from esc_robot.dialogue.memory_commands import Command, command, consent
 
 
 @pytest.mark.parametrize("text, kind", [
-    ("You may remember me.", "remember"), ("remember this", "remember"), ("Please remember that!", "remember"),
+    ("You may remember me.", "remember"), ("remember this", "remember_this"),
+    ("Please remember that!", "remember_this"),
     ("can you remember me next time?", "remember"), ("I want you to remember me", "remember"),
-    ("I'd like you to remember what I told you", "remember"), ("Don't forget me, please.", "remember"),
-    ("It's okay if you remember things about me.", "remember"), ("you can remember this for next time", "remember"),
+    ("I'd like you to remember what I told you", "remember_this"), ("Don't forget me, please.", "remember"),
+    ("It's okay if you remember things about me.", "remember"),
+    ("you can remember this for next time", "remember_this"),
     ("What do you remember of me?", "tell"), ("what do you know about me", "tell"),
     ("do you still remember me", "tell"),
     ("Do you remember what I told you last time?", "tell"), ("what do you remember", "tell"), ("Remember me?", "tell"),
@@ -39,8 +41,8 @@ def test_a_request_is_understood(text, kind):
     ("can you forget my birthday please", "forget_about", "my birthday"),
     ("what do you remember about my sister?", "tell_about", "my sister"),
     ("Do you remember my name?", "tell_about", "my name"),
-    ("Please remember that my sister is called Anna.", "remember_that", "my sister is called anna"),
-    ("don't forget that I have a dog", "remember_that", "i have a dog")])
+    ("Please remember that my sister is called Anna.", "remember_that", "my sister is called Anna"),
+    ("don't forget that I have a dog", "remember_that", "I have a dog")])
 def test_a_request_says_of_what(text, kind, about):
     assert command(text) == Command(kind, about)
 
@@ -77,6 +79,7 @@ def test_a_request_among_other_sentences_is_heard_and_the_rest_kept_apart():
     ("No.", "no"), ("no thank you", "no"), ("I'd rather not", "no"), ("not now", "no"), ("please don't", "no"),
     ("okay", "unclear"), ("maybe", "unclear"), ("I don't know", "unclear"), ("why not", "unclear"), ("hmm", "unclear"),
     ("yes but not everything", "other"), ("yes and no", "other"), ("my sister said yes", "other"),
-    ("what does that mean", "other"), ("yeah right", "other"), ("", "other"), ("sure as hell not", "other")])
+    ("what does that mean", "other"), ("yeah right", "other"), ("", "other"), ("sure as hell not", "other"),
+    ("no my sister is ill", "other"), ("You may remember me.", "yes"), ("No, never.", "no")])
 def test_only_a_clear_yes_is_a_yes(text, answer):
     assert consent(text) == answer

@@ -1,5 +1,6 @@
 """What was said so far. Of a reply that was interrupted, only what was heard aloud."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -41,3 +42,14 @@ class Conversation:
                 turn.interrupted = turn.interrupted or sentences < len(turn.sentences)
                 del turn.sentences[sentences:]
                 return
+
+    def forget(self, hit: Callable[[Turn], bool]) -> int:
+        """Takes the turns that ``hit`` is true of out of the conversation, as if never said, and gives their number.
+
+        Summaries from the first of them on may hold their words: those are to be written again.
+        """
+        gone = [at for at, turn in enumerate(self.turns) if hit(turn)]
+        for turn in self.turns[min(gone, default=len(self.turns)):]:
+            turn.summary = ""
+        self.turns = [turn for at, turn in enumerate(self.turns) if at not in gone]
+        return len(gone)

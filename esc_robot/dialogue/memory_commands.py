@@ -70,6 +70,7 @@ _PATTERNS = [
 ]
 _RULES = [(kind, re.compile(f"{_BEFORE}{pattern}{_AFTER}")) for kind, pattern in _PATTERNS]
 _NO_REQUEST_AS_A_QUESTION = re.compile(rf"{_BEFORE}remember\b")
+_THIS = re.compile(rf"\b(?:remember|forget) (?:this|that|it|what i (?:just )?{_SAID})\b")
 _SPELLING = ((r"n't\b", " not"), (r"\bca not\b", "can not"), (r"\bdont\b", "do not"), (r"'d\b", " would"),
              (r"\bit's\b", "it is"), (r"\bi've\b", "i have"), (r"\bi'm\b", "i am"))
 _YES = re.compile(
@@ -77,16 +78,19 @@ _YES = re.compile(
     r"(?:yes|yeah|yep|yup|sure|of course|please do|go ahead|you may|i agree|do it|absolutely|definitely|certainly)"
     r"(?: (?:yes|please|sure|of course|do|do (?:it|that)|go ahead|you (?:may|can|should)|thank you|thanks|i agree|"
     r"remember|me|it|that|this|i would like that|i want that|i do|robot|okay|ok|that is (?:fine|okay|ok)))*")
-_NO = re.compile(r"(?:(?:oh|well|um|uh|okay|ok|hmm|please|i think) )*(?:no|nope|nah|never|not|do not|better not|"
-                 r"rather not|i would rather not|i do not want)\b(?: \w+){0,6}")
+_NO = re.compile(
+    r"(?:(?:oh|well|um|uh|okay|ok|hmm|please|i think) )*"
+    r"(?:no|nope|nah|never|not now|do not|better not|rather not|i would rather not|i do not want (?:that|it|you to))"
+    r"(?: (?:no|please|thank you|thanks|not now|do not|rather not|better not|i would rather not|you may not|remember|"
+    r"me|it|that|this|anything|i do not want (?:that|it)|robot|never|sorry))*")
 _UNCLEAR = re.compile(r"(?:okay|ok|fine|maybe|perhaps|hmm+|mm+|mhm|why not|i guess(?: so)?|i am not sure|not sure|"
                       r"i do not know|all right|alright|whatever|if you (?:like|want)|you (?:can|decide))+")
 
 
 @dataclass(frozen=True)
 class Command:
-    """``kind``: remember, remember_that, tell, tell_more, tell_about, stop, forget_last, forget_about or forget_all;
-    ``about``: of what; ``rest``: what else was said with it."""
+    """``kind``: remember (the person), remember_this (what was said), remember_that, tell, tell_more, tell_about, stop,
+    forget_last, forget_about or forget_all; ``about``: of what; ``rest``: what else was said with it."""
 
     kind: str
     about: str = ""
@@ -122,6 +126,10 @@ def _command(sentence: str) -> tuple[str, str] | None:
             continue
         if kind == "remember" and asks and _NO_REQUEST_AS_A_QUESTION.match(words):
             return ("tell", "") if re.search(r"\bme\b", words) else None
+        if kind == "remember" and _THIS.search(words):
+            kind = "remember_this"
+        if kind == "remember_that":     # as it was said, with its names
+            about = re.search(r"(?:remember|forget)\s+(?:that\s+)?(.+?)[.!]*$", sentence, re.I)[1]
         return kind, about.strip()
     return None
 

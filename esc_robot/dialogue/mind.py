@@ -6,19 +6,21 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.care.limits import SafeSentences, overstepped
 from esc_robot.dialogue.conversation import Conversation, Turn
+from esc_robot.dialogue.memory import Memory
+from esc_robot.dialogue.memory_talk import MemoryTalk
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT, with_prompt
 from esc_robot.dialogue.selector import Choice, Chooser
 from esc_robot.dialogue.sentences import SentenceSplitter, split
 from esc_robot.dialogue.strategy import strategy_of
 from esc_robot.dialogue.summary import due, write
-from esc_robot.dialogue.views import VIEWS, summary
+from esc_robot.dialogue.views import VIEWS, knowledge, summary
 from esc_robot.errors import Problem
 
 LONG_UTTERANCE = 400  # words; more than three minutes of speech
@@ -56,6 +58,7 @@ class Mind:
     """One conversation: ``engine`` writes, ``view`` of dialogue/views.py shows it the history, ``care`` is asked first.
 
     ``chooser``: what chooses the replies instead; the engine is kept for what else is to be written.
+    ``memory``: what is known of the person from other days, None: nothing; asked about through ``memory_talk``.
     ``budget``: tokens of history the model sees, None for all; never more than half of the model's context.
     ``respond`` may be called from one thread while another calls ``cancel``, ``wake`` and ``heard_aloud``; a second
     ``respond`` waits until the first has ended or is closed.
@@ -63,10 +66,11 @@ class Mind:
 
     def __init__(self, engine, view: Callable, care: CrisisProtocol, prompt: str = SYSTEM_PROMPT,
                  budget: int | None = 512, max_sentences: int = 3, seed: int | None = None,
-                 chooser: Chooser | None = None):
+                 chooser: Chooser | None = None, memory: Memory | None = None):
         self.engine, self.view, self.care, self.chooser = engine, view, care, chooser
         self.prompt, self.budget, self.max_sentences, self.seed = prompt, budget, max_sentences, seed
         self.conversation = Conversation()
+        self.memory_talk = MemoryTalk(memory, self.conversation)
         self.stats: TurnStats | None = None
         self._safe = SafeSentences()
         self._busy = threading.Lock()
@@ -84,12 +88,15 @@ class Mind:
             self.stats = stats = TurnStats(turn_id, time.time())
             start = time.perf_counter()
             text = readable(text)
-            care_reply = self.care.check(text)
-            turn = self.conversation.add(turn_id, " ".join(text.split()[:LONG_UTTERANCE]))
-            if care_reply:
-                stats.level = care_reply.level
-                sentences = (Sentence(sentence, "Others", "care") for sentence in care_reply.sentences)
-            elif unheard := _unheard(text):
+            care_reply, unheard = self.care.check(text), _unheard(text)
+            stats.level = care_reply.level if care_reply else ""
+            answer = None if unheard else self.memory_talk.answer(turn_id, text, stats.level)
+            turn = self.conversation.add(turn_id, " ".join((answer.user if answer else text).split()[:LONG_UTTERANCE]))
+            tells = not (care_reply or answer or unheard)
+            if care_reply or answer:
+                fixed = (*(answer.sentences if answer else ()), *(care_reply.sentences if care_reply else ()))
+                sentences = (Sentence(sentence, "Others", "care") for sentence in fixed)
+            elif unheard:
                 sentences = iter([self._fixed(unheard)])
             elif self.chooser:
                 sentences = self._chosen(text, stats)
@@ -105,6 +112,8 @@ class Mind:
                     yield sentence
             finally:
                 sentences.close() if hasattr(sentences, "close") else None
+                if tells:
+                    self.memory_talk.remember(turn)
                 stats.seconds = time.perf_counter() - start
 
     def cancel(self, turn_id: str = "") -> None:
@@ -140,13 +149,25 @@ class Mind:
         """Only the first ``sentences`` of the turn's reply were sounded: the rest is forgotten, as if never said."""
         self.conversation.heard_aloud(turn_id, sentences)
 
+    @contextmanager
+    def silent(self) -> Iterator[MemoryTalk]:
+        """For another thread that changes the memory: what is being said is broken off, and nothing begins meanwhile.
+        """
+        self.wake()
+        self.cancel()
+        with self._busy:
+            yield self.memory_talk
+
     def _messages(self, turns: list[Turn]) -> list[dict]:
         room = self.engine.context_length // 2
         budget = room if self.budget is None else min(self.budget, room)
-        return with_prompt(self.view(turns, budget, self._count_tokens), self.prompt)
+        known = knowledge([fact.triples for fact in self.memory_talk.known()], budget, self._count_tokens)
+        budget -= self._count_tokens(known) if known else 0
+        prompt = f"{self.prompt}\n\n{known}" if known else self.prompt
+        return with_prompt(self.view(turns, budget, self._count_tokens), prompt)
 
     def _chosen(self, text: str, stats: TurnStats) -> Iterator[Sentence]:
-        stats.choice = choice = self.chooser.choose(self.conversation.turns[:-1], text)
+        stats.choice = choice = self.chooser.choose(self.conversation.turns[:-1], text, self.memory_talk.state)
         for sentence in split(choice.reply):
             yield Sentence(sentence, choice.strategy, choice.source)
 

@@ -75,7 +75,7 @@ def _said_back(clause: str) -> str | None:
         after = re.split(r"(?:am|'m|m|was|feel|felt|are|'re|were) ", clause, maxsplit=1, flags=re.I)[1].split()
         if next((word for word in after if word != "not"), "").lower().strip(",") not in _FEELINGS:
             return None
-    return _swapped(clause)
+    return second_person(clause)
 
 
 def _subject_and_verb(tags: list[tuple[str, str]]) -> tuple[str, str]:
@@ -92,7 +92,8 @@ def _subject_and_verb(tags: list[tuple[str, str]]) -> tuple[str, str]:
     return opening[0][0], rest[0][0]
 
 
-def _swapped(clause: str) -> str | None:
+def second_person(clause: str) -> str:
+    """What the user says of themselves, as it is said to them: "I lost my job" is "You lost your job."."""
     for pattern, other in _SPELL:
         clause = re.sub(pattern, other, clause, flags=re.I)
     words = [re.sub(r"^[A-Za-z]+", lambda m: _SWAP.get(m[0].lower(), m[0]), word) for word in clause.split()]

@@ -68,15 +68,16 @@ class Chooser:
         self._numbers = crisis_numbers(country)
         self.choose([], "I lost my keys.")      # the tagger is loaded at its first use: now, and not on the user's time
 
-    def choose(self, turns: list[Turn], text: str) -> Choice:
-        """The reply to ``text``, said after ``turns`` (oldest first, the present turn not among them)."""
+    def choose(self, turns: list[Turn], text: str, memory: str = "none") -> Choice:
+        """The reply to ``text``, said after ``turns`` (oldest first, the present turn not among them). ``memory``: how
+        the robot's memory of the person is (``MemoryTalk.state``), so that what it says of that is true."""
         reading = self._reader.read(text)
         act, chance = _act(text, reading)
         said = [turn.reply for turn in turns if turn.reply]
         if act == "asks_repeat":
             return self._repeat(said)
         if act in _TRUE_OF_THE_ROBOT and chance >= SURE and _OF_THE_ROBOT.search(text):
-            return self._from("robot", self._fixed[act], act, said)
+            return self._from("robot", self._fixed[act][memory], act, said)
         candidates = self._checked(turns, text, self._ranked(turns, text, reading, act, chance, said)[:CHECKED])
         best = next((candidate for candidate in candidates if candidate.score >= self.threshold), None)
         if best is None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from esc_robot.dialogue.conversation import Turn
+from esc_robot.dialogue.triples import Triple
 from esc_robot.dialogue.triples import head_nouns as nouns_of
 from esc_robot.dialogue.triples import triples as triples_of
 from esc_robot.dialogue.words import without_stopwords
@@ -26,6 +27,8 @@ TEMPLATE_TOKENS = 5  # what a chat template adds around one message
 RECENT = 3           # turns that stay whole; up to twice as many less one, as they leave in blocks
 WHOLE_SHARE = 0.75   # of the budget: what whole turns may take, so that there is room for older ones in short
 LOW_WATER = 0.75     # of what may be taken, after it was exceeded
+KNOWLEDGE_SHARE = 0.25
+KNOWLEDGE_HEADING = "The user told on other days: "
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,21 @@ def summary(turns: list[Turn], budget: int | None, count_tokens: Count) -> list[
 VIEWS = {"raw": raw, "stopwords": stopwords, "recent+stopwords": recent_stopwords, "head-nouns": head_nouns,
          "personal-graph": personal_graph, "summary": summary}
 DEFAULT_VIEW = "stopwords"
+
+
+def knowledge(told: list[list[Triple]], budget: int | None, count_tokens: Count) -> str:
+    """What the user told on other days, for the system message: a line of ``personal-graph`` for any view, "" for none.
+
+    ``told``: the triples of each fact, oldest first; the newest that fit into ``KNOWLEDGE_SHARE`` of the budget.
+    """
+    notes = [note for note in _new_ones([list(map(str, triples)) for triples in told], "; ") if note]
+    room = None if budget is None else budget * KNOWLEDGE_SHARE - _cost(count_tokens, KNOWLEDGE_HEADING)
+    kept: list[str] = []
+    for note in reversed(notes):
+        if room is not None and (room := room - count_tokens(note) - count_tokens("; ")) < 0:
+            break
+        kept.insert(0, note)
+    return KNOWLEDGE_HEADING + "; ".join(kept) if kept else ""
 
 
 def summarised(turns: list[Turn]) -> int:
