@@ -60,6 +60,7 @@ TOPICS = {
         "with the parameter dialogue.explain only, as it holds the user's words; hardware_id: turn id; values: act, strategy, candidates, tokens"),
     "/speech/words": Topic("diagnostic_msgs/DiagnosticArray", 50,
         "stamp: when the sentence began to sound, after a hold so much later; hardware_id: turn id; message: sentence index; values: word, \"start end\" in s after the stamp"),
+    "/speech/words_ahead": Topic("diagnostic_msgs/DiagnosticArray", 50, "as /speech/words, of the sentence after the one that sounds, once it is made"),
     "/conversation/event": Topic("diagnostic_msgs/DiagnosticArray", 200,
         "the timeline of each turn; stamp: when; name: the event; hardware_id: turn id; values: its details"),
     "/conversation/interrupt": Topic("diagnostic_msgs/KeyValue", 10,
@@ -100,14 +101,14 @@ NODES = {
         ("/dialogue/reply", "/dialogue/strategy", "/dialogue/end", "/dialogue/why", "/conversation/interrupt"),
         ("/speech/text", "/chat/text", "/conversation/event", "/conversation/interrupt")),
     "text_to_speech": Node(
-        "sentences to sound, and when each word sounds", ("/audio/speaker", "/speech/words"),
+        "sentences to sound, and when each word sounds", ("/audio/speaker", "/speech/words", "/speech/words_ahead"),
         ("/dialogue/reply", "/dialogue/end", "/conversation/event", "/conversation/interrupt")),
     "speaker": Node("sound to a real output device", ("/audio/played",), ("/audio/speaker", "/conversation/hold", "/conversation/interrupt"), on="!mock_audio !page_audio"),
     "gesture": Node(
         "the body: strokes on their words, nods while listening, breath when idle; service /robot/stop (std_srvs/Trigger)",
         ("/<controller>/joint_trajectory", "/conversation/interrupt"),
         ("/speech/activity", "/speech/text", "/chat/text", "/dialogue/reply", "/dialogue/strategy", "/speech/words",
-         "/conversation/event", "/conversation/hold", "/joint_states")),
+         "/speech/words_ahead", "/conversation/event", "/conversation/hold", "/joint_states")),
     "mock_robot": Node(
         "plays trajectories within the robot's limits", ("/joint_states",), ("/<controller>/joint_trajectory",), on="mock_robot"),
     "mock_audio": Node(

@@ -51,6 +51,14 @@ def test_a_sentence_too_short_for_any_stroke_moves_the_head_alone_and_claims_no_
     assert made.gesture == "nod"
 
 
+def test_after_a_short_sentence_the_next_one_told_ahead_gets_a_gesture_in_full_size():
+    body, short, following = scheduler(), "Hello.", "You can tell me anything that is on your mind."
+    assert body.speak(50.0, State(), short, spoken(short, 50.0), "Others").word is None
+    made = body.speak(50.02, State(), following, spoken(following, 50.9), "Others")
+    assert made.word.text == "anything" and made.plan.amplitude == 1.0
+    assert abs(made.stroke_at - made.word.start) <= ON_TIME
+
+
 def test_a_gesture_whose_word_comes_too_soon_falls_on_a_later_word():
     sentence = "Hello, it is a real pleasure to meet you today."
     made = scheduler().speak(50.0, State(), sentence, spoken(sentence, 50.0), "Others")

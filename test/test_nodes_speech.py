@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import KeyValue
 from std_msgs.msg import Int16MultiArray, String
 
 from esc_robot.audio.wavefile import write_wav
-from esc_robot.nodes.base import Sound, decode_sound, encode_sound, stamped
+from esc_robot.nodes.base import Sound, decode_sound, encode_sound, seconds, stamped
 from esc_robot.speaking.flite import flite_line
 
 
@@ -116,6 +116,28 @@ def test_word_times_are_told_when_the_sentence_begins_to_sound(start_node, probe
     starts = [float(value.value.split()[0]) for value in status.values]
     assert starts == sorted(starts) and starts[-1] < 3.0
     assert probe.heard["/speech/words"][0].header.stamp == stamped(now, status).header.stamp
+
+
+def test_the_words_of_the_next_sentence_are_told_ahead_and_later_after_a_hold(start_node, probe):
+    start_node("text_to_speech")
+    probe.listen("/audio/speaker", "/speech/words", "/speech/words_ahead")
+    assert probe.awake("text_to_speech")
+    for sentence in ("Hello.", "Tell me more about it.", "Please."):
+        probe.say("/dialogue/reply", KeyValue(key="t1", value=sentence))
+    assert probe.wait(lambda: len(probe.heard["/audio/speaker"]) == 3)
+    first = decode_sound(probe.heard["/audio/speaker"][0])
+    now = time.time()
+    probe.node.event("sentence_started", "t1", now, sentence=0)
+    assert probe.wait(lambda: probe.heard["/speech/words_ahead"])
+    probe.node.event("sentence_resumed", "t1", now + 2.0, sentence=0, sounded=0.5)
+    assert probe.wait(lambda: len(probe.heard["/speech/words_ahead"]) == 2)
+    begins = [seconds(message.header.stamp) - now for message in probe.heard["/speech/words_ahead"]]
+    lasts = len(first.pcm) / first.rate
+    assert begins == pytest.approx([lasts, lasts + 1.5], abs=1e-3)
+    assert [seconds(message.header.stamp) - now for message in probe.heard["/speech/words"]] == pytest.approx(
+        [0.0, 1.5], abs=1e-3)
+    status = probe.heard["/speech/words_ahead"][0].status[0]
+    assert (status.message, [value.key for value in status.values]) == ("1", ["Tell", "me", "more", "about", "it"])
 
 
 WRONG = [

@@ -68,18 +68,21 @@ class Scheduler:
         """The gesture for a sentence that begins to sound; None while an earlier one is not yet on its way back.
 
         Of the gestures that fit, the first whose stroke reaches a word within ON_TIME: the cue's word, else a long word
-        that can be reached in full size. Where none can, the head moves at its own pace, with no word of its own.
+        that can be reached in full size. Where none can, the head moves at its own pace, with no word of its own, and
+        gives way to the next sentence at once.
         """
         self._listening, self._turn_ended = False, None
         if now < self._busy_until or not words:
             return None
         for gesture in self.library.fitting(strategy, sentence, self.previous, gentle):
-            for word in self._targets(gesture, sentence, words, now):
+            for word in self._targets(gesture, sentence, words, now, state):
                 made = plan(gesture, self.profile, state, word.start - now)
                 if abs(now + made.stroke - word.start) <= ON_TIME:
                     return self._take(now, gesture, made, word)
         small = self.library["nod" if self.previous != "nod" else "head_tilt"]
-        return self._take(now, small, plan(small, self.profile, state), None)
+        made = plan(small, self.profile, state)
+        self.previous, self._quiet_since = small.name, now + made.seconds
+        return Scheduled(small.name, made, None, now + made.stroke)
 
     def listen(self, now: float, state: State, speaking: bool) -> Plan | None:
         """The person begins (True) or has ended (False) to speak."""
@@ -111,16 +114,15 @@ class Scheduler:
         self._turn_ended, self._quiet_since, self._busy_until = None, now, now
         return soft_stop(self.profile, state)
 
-    def _targets(self, gesture: Gesture, sentence: str, words: list[Word], now: float) -> list[Word]:
+    def _targets(self, gesture: Gesture, sentence: str, words: list[Word], now: float, state: State) -> list[Word]:
         cue = gesture.cue_in(sentence)
         on_cue = next((word for word in reversed(words) if word.at <= cue.start()), words[0]) if cue else None
-        least = sum(keyframe.seconds for keyframe in gesture.keyframes[:gesture.stroke_index + 1])
-        earliest = max(now + least, on_cue.start if on_cue else now)
+        earliest = max(now + plan(gesture, self.profile, state).stroke, on_cue.start if on_cue else now)
         long = [word for word in words if len(word.text.strip(".,!?")) >= 4] or words
         reached = [word for word in long if word.start >= earliest and word is not on_cue][:2]
         return ([on_cue] if on_cue else []) + reached or long[-1:]
 
-    def _take(self, now: float, gesture: Gesture, made: Plan, word: Word | None) -> Scheduled:
+    def _take(self, now: float, gesture: Gesture, made: Plan, word: Word) -> Scheduled:
         self.previous, self._busy_until, self._quiet_since = gesture.name, now + made.retraction, now + made.seconds
         return Scheduled(gesture.name, made, word, now + made.stroke)
 

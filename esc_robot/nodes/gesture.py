@@ -51,6 +51,7 @@ class SpokenTurn:
 
     strategy: str = ""
     sentences: list[str] = field(default_factory=list)
+    over: bool = False
 
 
 class Gesture(Node):
@@ -76,6 +77,7 @@ class Gesture(Node):
         self.listen("/dialogue/strategy", self._on_strategy, decode_pair)
         self.listen("/dialogue/reply", self._on_reply, decode_pair)
         self.listen("/speech/words", self._on_words, decode_words)
+        self.listen("/speech/words_ahead", self._on_words, decode_words)
         self.listen("/conversation/event", self._on_event, decode_event)
         self.listen("/conversation/hold", self._on_hold)
         self.listen("/joint_states", self._on_joint_states, decode_joint_states)
@@ -157,7 +159,7 @@ class Gesture(Node):
     def _on_words(self, words: "SentenceWords") -> None:
         turn = self._turn(words.turn)
         told_again = (words.turn, words.sentence) == self._gestured
-        if words.sentence >= len(turn.sentences) or told_again:
+        if words.sentence >= len(turn.sentences) or told_again or turn.over:
             return
         sentence = turn.sentences[words.sentence]
         start, state = self._start(STROKE_LEAD_S)
@@ -174,6 +176,7 @@ class Gesture(Node):
 
     def _on_event(self, event) -> None:
         if event.name == "turn_interrupted":
+            self._turn(event.turn).over = True
             self._stop()
 
     def _on_hold(self, message) -> None:

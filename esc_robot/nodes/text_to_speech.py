@@ -2,6 +2,7 @@
 
 import queue
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -11,6 +12,14 @@ from esc_robot.speaking.voice import VOICES, Word, make_voice
 
 #: Silence after each sentence, s: voices end at once, and a listener needs a breath.
 BREATH_S = 0.2
+
+
+@dataclass(frozen=True)
+class Made:
+    """A sentence as sound: its words, and its length with the breath after it, s."""
+
+    words: tuple[Word, ...]
+    seconds: float
 
 
 class TextToSpeech(Node):
@@ -24,8 +33,10 @@ class TextToSpeech(Node):
             self.parameter("pitch", 0.94, "pitch, a factor of the voice's own", 0.7, 1.4))
         self._sound = self.publisher("/audio/speaker")
         self._word_times = self.publisher("/speech/words")
+        self._word_times_ahead = self.publisher("/speech/words_ahead")
         self._queue: queue.Queue = queue.Queue()
-        self._words: dict[tuple[str, int], tuple[Word, ...]] = {}
+        self._made: dict[tuple[str, int], Made] = {}
+        self._sounding: tuple[str, int, float] | None = None     # turn, sentence, when it began
         self._sentences: dict[str, int] = {}
         self._expected: dict[str, int] = {}
         self._interrupted: set[str] = set()
@@ -65,25 +76,39 @@ class TextToSpeech(Node):
                 self._sound.publish(encode_sound(Sound(np.zeros(0, np.int16), 16000, turn, last=True)))
                 continue
             speech = self.voice.speak(sentence)
+            pcm = np.concatenate([speech.pcm, np.zeros(int(BREATH_S * speech.rate), np.int16)])
             # Kept before the sound is sent: it may begin to play before this thread comes to run again.
-            self._words[turn, index] = speech.words
+            self._made[turn, index] = Made(speech.words, len(pcm) / speech.rate)
             if turn not in self._interrupted and len(speech.pcm):
-                pcm = np.concatenate([speech.pcm, np.zeros(int(BREATH_S * speech.rate), np.int16)])
                 self._sound.publish(encode_sound(Sound(pcm, speech.rate, turn, index)))
+                if (sounding := self._sounding) and sounding[:2] == (turn, index - 1):
+                    self._tell_ahead(*sounding)
 
     def _on_event(self, event) -> None:
         if event.name in ("sentence_started", "sentence_resumed"):
-            index = int(event.values.get("sentence", 0))
-            status = DiagnosticStatus(name="words", hardware_id=event.turn, message=str(index))
-            status.values = [KeyValue(key=word.text, value=f"{word.start:.3f} {word.end:.3f}")
-                             for word in self._words.get((event.turn, index), ())]
             # What sounds after a hold sounds as in a sentence that began so much later.
-            self._word_times.publish(stamped(event.stamp - float(event.values.get("sounded", 0)), status))
+            began = event.stamp - float(event.values.get("sounded", 0))
+            self._sounding = (event.turn, int(event.values.get("sentence", 0)), began)
+            self._tell(self._word_times, *self._sounding)
+            self._tell_ahead(*self._sounding)
         elif event.name in ("turn_finished", "turn_interrupted"):
             self._sentences.pop(event.turn, None)
             self._expected.pop(event.turn, None)
             self._interrupted.discard(event.turn)
-            self._words = {key: words for key, words in self._words.items() if key[0] != event.turn}
+            for key in [key for key in list(self._made) if key[0] == event.turn]:
+                del self._made[key]
+
+    def _tell(self, publisher, turn: str, index: int, began: float) -> None:
+        if (turn, index) in self._made:
+            status = DiagnosticStatus(name="words", hardware_id=turn, message=str(index))
+            status.values = [KeyValue(key=word.text, value=f"{word.start:.3f} {word.end:.3f}")
+                             for word in self._made[turn, index].words]
+            publisher.publish(stamped(began, status))
+
+    def _tell_ahead(self, turn: str, index: int, began: float) -> None:
+        """The sentence after the one that sounds begins as that one ends: a large gesture wants to know so early."""
+        if (turn, index) in self._made:
+            self._tell(self._word_times_ahead, turn, index + 1, began + self._made[turn, index].seconds)
 
     def close(self) -> None:
         self._queue.put(None)
