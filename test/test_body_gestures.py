@@ -59,6 +59,10 @@ def test_nothing_large_moves_on_grief_or_crisis():
 def test_words_of_grief_and_crisis_are_told_from_others():
     assert library().is_gentle("My grandmother passed away last week.")
     assert library().is_gentle("I want to KILL MYSELF")
+    for line in ("I buried my mother in May.", "We lost our baby.", "Our daughter was stillborn.", "I am a widow now.",
+                 "He is no longer with us.", "We had to have my dog put down."):
+        assert library().is_gentle(line), line
+    assert not library().is_gentle("I moved house and I cannot find the kettle.")
     assert not library().is_gentle("The deadline is on Friday.")
 
 
