@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,16 +15,18 @@ from conftest import ROOT, node_command
 from esc_robot.audio.wavefile import write_wav
 from esc_robot.body.profile import load_profile
 from esc_robot.body.render import robot_model
+from esc_robot.errors import Problem
 from esc_robot.speaking.flite import flite_line
+from esc_robot.web.picture import FLAGS, browser_path
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the page's tests need axe-playwright-python")
 playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt install chromium")
+try:
+    CHROMIUM = browser_path()
+except Problem as problem:
+    pytest.skip(str(problem), allow_module_level=True)
 
-FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage",
-         "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+MEDIA_FLAGS = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 NODES = ("speech_to_text", "dialogue", "text_to_speech", "gesture", "mock_robot")
 SPOKEN = "My sister called me last night"
 LINKS = ["arm_left_7_link", "arm_right_7_link", "rgbd_link"]
@@ -77,7 +78,7 @@ def browser(tmp_path_factory):
     write_wav(wav, flite_line(SPOKEN), 16000)
     with playwright.sync_playwright() as driver:
         microphone = f"--use-file-for-fake-audio-capture={wav}%noloop"
-        made = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, microphone])
+        made = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *MEDIA_FLAGS, microphone])
         yield made
         made.close()
 
@@ -147,11 +148,12 @@ def drawn(page) -> list[float]:
 
 
 def keep_picture(page, rest: list[float]) -> None:
-    """runs/demo/page.png: the page while the body is furthest from rest."""
+    """runs/demo/page.png: the page while the body is furthest from rest; one that the demo has left stays."""
     pictures = [(math.dist(drawn(page), rest), page.screenshot()) for _ in range(6)]
-    folder = ROOT / "runs" / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "page.png").write_bytes(max(pictures)[1])
+    kept = ROOT / "runs" / "demo" / "page.png"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if not kept.exists():
+        kept.write_bytes(max(pictures)[1])
 
 
 def test_a_typed_line_is_answered_aloud_while_the_body_moves(visit):
@@ -161,13 +163,13 @@ def test_a_typed_line_is_answered_aloud_while_the_body_moves(visit):
     rest = drawn(page)
     model = robot_model("talos")
     model.place(load_profile("talos").rest)
-    assert rest == pytest.approx([at for link in LINKS for at in model.data.body(link).xpos], abs=0.01)
+    assert rest == pytest.approx([at for link in LINKS for at in model.data.body(link).xpos], abs=0.02)     # it breathes
 
     line = "I lost my job last week and I do not know what to do."
     say(page, line)
     wait_for_turn(page, line)
     page.locator("#gesture", has_not_text="None yet").wait_for()
-    assert wait(page, lambda: math.dist(drawn(page), rest) > 0.005)
+    assert wait(page, lambda: math.dist(drawn(page), rest) > 0.025)
     keep_picture(page, rest)
     page.click("#stop")
     wait_for_status(page, "ready")
