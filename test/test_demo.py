@@ -116,13 +116,12 @@ def test_the_picture_of_the_page_shows_the_robot_at_a_stroke(conversation):
 
 
 def test_a_machine_without_a_browser_has_a_demo_without_that_picture_and_one_line_says_so(tmp_path):
-    profile, empty = load_profile("talos"), tmp_path / "bin"
-    empty.mkdir()
     code = ("from esc_robot.web.picture import page_picture\n"
             "from esc_robot.errors import Problem\n"
             "try: page_picture({}, None, {})\n"
             "except Problem as problem: print(problem)")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, env={"PATH": str(empty)})
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True,
+                          env={"PATH": str(tmp_path)})
     assert done.stdout.startswith("browser 'chromium': is not installed, so there is no picture of the page")
     assert len(done.stdout.splitlines()) == 1
 

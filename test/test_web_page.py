@@ -163,7 +163,8 @@ def test_a_typed_line_is_answered_aloud_while_the_body_moves(visit):
     rest = drawn(page)
     model = robot_model("talos")
     model.place(load_profile("talos").rest)
-    assert rest == pytest.approx([at for link in LINKS for at in model.data.body(link).xpos], abs=0.02)     # it breathes
+    # It breathes: a centimetre.
+    assert rest == pytest.approx([at for link in LINKS for at in model.data.body(link).xpos], abs=0.02)
 
     line = "I lost my job last week and I do not know what to do."
     say(page, line)
