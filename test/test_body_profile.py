@@ -104,6 +104,8 @@ def test_a_profile_is_checked_and_a_stroke_drawn_from_the_command_line(tmp_path,
     assert "hand_on_heart" in capsys.readouterr().out
     assert main(["talos", "open_hands", str(tmp_path / "out.png")]) == 0
     assert (tmp_path / "out.png").stat().st_size > 10000 and "left_wrist" in capsys.readouterr().out
+    assert main(["talos", "hand_on_heart", str(tmp_path / "out.png")]) == 0
+    assert "right hand: " in (told := capsys.readouterr().out) and "cm from torso_2_link" in told
     path = written(tmp_path, "generic", lambda given: given["controllers"]["head_controller"].update(joints=["nose"]))
     assert main([str(path)]) == 2
     assert capsys.readouterr().err.startswith("error: joint of generic 'nose'")

@@ -64,8 +64,11 @@ def show(profile: RobotProfile, gesture: Gesture, out: str) -> None:
     for channel, distance in reach(profile, gesture).items():
         print(f"{channel:<32} off by {distance:.0f} {'cm' if channel.endswith('touch') else 'degrees'}")
     if out:
-        from esc_robot.body.render import render
+        from esc_robot.body.render import render, robot_model
         Path(out).write_bytes(render(profile, posture))
+        model = robot_model(str(profile.path))
+        for side in (side for side in profile.arms if f"{side}_touch" in gesture.channels):
+            print(f"{side} hand: {100 * model.gap(side, model.chest(side)):.0f} cm from {model.chest(side)}")
         print(f"picture of the stroke: {out}")
 
 

@@ -82,6 +82,11 @@ class RobotModel:
                 for one in self._hulls(hand) for other in self._hulls([target])]
         return min(gaps)
 
+    def chest(self, side: str) -> str:
+        """The link that an arm hangs on."""
+        shoulder = self.model.joint(self.profile.arms[side].joints[0]).bodyid[0]
+        return self.model.body(int(self.model.body_parentid[shoulder])).name
+
     def _hulls(self, bodies: list[int]) -> list[int]:
         return [geom for geom in range(self.model.ngeom)
                 if self.model.geom_bodyid[geom] in bodies and self.model.geom_contype[geom]]
