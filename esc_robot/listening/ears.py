@@ -22,9 +22,12 @@ from esc_robot.listening.recognizer import Recognizer, Transcript, Utterance
 from esc_robot.listening.turn_taking import Patience, takes_the_floor
 from esc_robot.listening.vad import RATE, WINDOW, SileroVad
 
-# While the robot speaks, echo cancelling takes some of the user's voice too: so many windows of so much are a hint.
-HINT, HINTS = 0.3, 2
+# While the robot speaks, echo cancelling takes most of the user's voice too and leaves next to nothing of the robot's:
+# so much probability in two windows is a hint.
+HINT = 0.2
 HINT_S = 0.5            # after a hint that no speech followed the robot goes on
+LONGEST_HINT_S = 1.5    # what hints for so long and is no speech is a noise,
+WARY_S = 5.0            # for which the robot is not held so soon again
 BARGE_IN_S = 0.8        # of speech against the robot's: whoever says that much wants the floor
 PARTIAL_S = 0.25        # between two looks at a streaming recogniser's words
 CUT_OFF_S = 1.5         # who speaks again so soon had not finished
@@ -114,8 +117,8 @@ class Ears:
         self._aside = False                             # spoken while the robot speaks, and has not taken the floor
         self._held = False
         self._against = 0.0                             # seconds of speech the turn had when the robot was held
-        self._held_for = 0.0                            # seconds
-        self._hints = 0
+        self._held_for = self._since_hint = self._wary = 0.0    # seconds
+        self._probability = 0.0                         # of speech, in the last window
         self.decoding = self.real_time_factor = 0.0
 
     @property
@@ -221,11 +224,18 @@ class Ears:
 
     def _watch(self, probability: float) -> list[EarsEvent]:
         """Hold the robot at the first hint of speech, and let it go on where none followed."""
-        if self._held:
-            self._held_for += WINDOW_S
-            return self._release() if self._held_for > HINT_S and not (self._utterance or self._ended) else []
-        self._hints = self._hints + 1 if self._robots_floor and probability >= HINT else 0
-        return self._hold() if self._hints >= HINTS else []
+        hint = self._probability + probability >= HINT
+        self._probability = probability
+        self._since_hint = 0.0 if hint else self._since_hint + WINDOW_S
+        if not self._held:
+            self._wary = max(self._wary - WINDOW_S, 0.0)
+            return self._hold() if hint and self._robots_floor and not self._wary else []
+        self._held_for += WINDOW_S
+        noise = self._held_for >= LONGEST_HINT_S
+        if self._utterance or self._ended or self._since_hint < HINT_S and not noise:
+            return []
+        self._wary = WARY_S if noise else 0.0
+        return self._release()
 
     def _follow(self) -> None:
         """Give the recogniser what it has not heard: all of it when it streams, else nothing after a pause."""
