@@ -1,7 +1,6 @@
 """What could be said in answer to a turn, from three sources: replies for its act, fetched ones, and its own words."""
 
 import hashlib
-import itertools
 import json
 import sys
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import numpy as np
 from esc_robot.assets import built
 from esc_robot.dialogue.acts import act_chances, act_replies
 from esc_robot.dialogue.encoder import DATA, Encoder, entry
-from esc_robot.dialogue.reflection import long_time, reflections
 from esc_robot.errors import Problem
 
 FETCHED = 4     # replies fetched a turn
@@ -20,8 +18,9 @@ FETCHED = 4     # replies fetched a turn
 
 @dataclass(frozen=True)
 class Candidate:
-    """A reply that could be said. ``source``: ``act``, ``fetched`` or ``reflection``. ``near``: cosine of the turn and
-    the reply, for a fetched one the mean with the cosine of the turn that it answered. ``score``: the last check's."""
+    """A reply that could be said. ``source``: ``move``, ``act``, ``fetched`` or ``reflection``. ``near``: cosine of
+    the turn and the reply, for a fetched one the mean with the cosine of the turn that it answered.
+    ``score``: the last check's."""
 
     reply: str
     strategy: str
@@ -106,15 +105,3 @@ def indexed(name: str, texts: list[str], encoder: Encoder) -> np.ndarray:
         return np.load(path).astype(np.float32)
     except (OSError, ValueError):
         raise Problem("index", path, "cannot be read; delete its folder, it is built again") from None
-
-
-def reflected(text: str, closings: list[Candidate]) -> list[Candidate]:
-    """Clauses of the turn said back, each with a closing: one short sentence that fits the turn's act."""
-    openings = reflections(text)[:2] or [told for told in [long_time(text)] if told]
-    return [Candidate(f"{opening} {closing.reply}", closing.strategy, "reflection", closing.near)
-            for closing, opening in zip(closings[:4], itertools.cycle(openings), strict=False)]
-
-
-def closes(reply: str) -> bool:
-    """One short sentence that can stand after another."""
-    return sum(reply.count(sign) for sign in ".?!") == 1 and len(reply.split()) <= 10

@@ -1,59 +1,77 @@
-"""Saying back what the user said: a clause of theirs in the second person, which cannot be about anybody else.
+"""Saying back what the user told, with a question about it: a clause of theirs in the second person cannot be about
+anybody else, and a question is chosen by what kind of thing the clause tells (config/care/tellings.yaml).
 
-"I haven't told her about the sitting" becomes "You have not told her about the sitting." A clause is left alone where
-saying it back would do harm (a harsh word about oneself, death, violence), or where it is no statement.
+"I haven't told her about the sitting" becomes "You haven't told her about the sitting." A clause is left alone where
+saying it back would do harm (a harsh word about oneself, violence), or where it was not understood.
 """
 
 import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
-from esc_robot.dialogue.words import tagged
+import yaml
 
-WORDS = range(3, 14)    # of a clause that is said back; longer ones sound like parroting
+from esc_robot.assets import config
+from esc_robot.dialogue.clauses import Clause, clauses, infinitive, second_person, words_of
 
-_HEDGES = re.compile(
-    r"^(?:(?:well|anyway|so|and|but|or|like|honestly|actually|also|then|yeah|yes|no|nah|ok|okay|oh|um|uh|look|right|"
-    r"please|sorry|sir|i mean|i guess|you know|the thing is|to be honest|because|cause|cos|idk)\b"
-    r"[,\s]*)+", re.I)
-# Said back, these would blame, wound, frighten or promise; or the words lean on something that was not heard.
+WORDS = range(3, 15)    # of a clause that is said back; longer ones sound like parroting
+JOINT = 15              # words of two clauses that are said back together
+CONTRAST = 24           # and of two of which the first is denied
+
 _UNSAID = re.compile(
-    r"\b(?:you|your|yours|u|ur|yourself|robot|died?|dying|dead|death|kill\w*|murder\w*|suicid\w*|hurt\w*|hit|beat\w*|"
-    r"cut\w*|blood\w*|rape\w*|abus\w*|funeral|buried|cremat\w*|fault|blame\w*|stupid|daft|dumb|pathetic|idiot\w*|"
-    r"fail\w*|monster|burden|worthless|useless|ugly|weak|lazy|fat|disgust\w*|asham\w*|hate\w*|worst|terrible|awful|"
-    r"joke|joking|kidding|lol|haha|crazy|mad|selfish|coward\w*|hopeless|deserve\w*|should\w*|ought|god|hell|fuck\w*|"
-    r"shit\w*|damn|gotta|good enough|throw\w*|threw|vomit\w*|puk\w*|bloody|no reason|alive|mess\w*|"
-    r"going to (?:get|lose)|if|wh(?:at|y|o|ich|ere|en)ever|anything|here|hear|this|that|these|those|its|every time|"
-    r"said|says)\b", re.I)
-_QUESTION = re.compile(r"^(?:what|why|how|who|whose|which|where|when|is|are|am|was|were|do|does|did|can|could|will|"
-                       r"would|should|shall|may|have|has|had)\b", re.I)
-_FEELINGS = {"tired", "exhausted", "sad", "lonely", "alone", "scared", "afraid", "frightened", "worried", "nervous",
-             "anxious", "angry", "furious", "happy", "glad", "relieved", "proud", "lost", "empty", "numb", "stressed",
-             "overwhelmed", "confused", "homesick", "jealous", "stuck", "torn", "bored", "upset", "disappointed",
-             "so", "very", "really", "just", "still", "too", "going", "leaving", "moving", "starting", "trying",
-             "working", "living", "looking", "waiting", "thinking", "sitting", "off", "back", "at", "in", "on", "with"}
-_SWAP = {"i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself", "we": "you", "us": "you",
-         "our": "your", "ours": "yours", "ourselves": "yourselves"}
-_SPELL = [(r"\bi'm\b|\bim\b|\bi am\b", "you are"), (r"\bi was\b", "you were"), (r"\bi wasn't\b", "you were not"),
-          (r"\bi've\b|\bive\b", "you have"), (r"\bi'd\b", "you'd"), (r"\bi'll\b", "you will"),
-          (r"\bwe're\b", "you are"), (r"\bwe've\b", "you have"), (r"\bwe'd\b", "you'd"), (r"\bwe'll\b", "you will"),
-          (r"\bdont\b", "don't"), (r"\bcant\b", "can't"), (r"\bdidnt\b", "didn't"), (r"\bwont\b", "won't"),
-          (r"\bgonna\b", "going to"), (r"\bwanna\b", "want to"),
-          (r"\b(could|have|has|had|does|is|was|are|were|would)nt\b", r"\1n't")]
+    rf"\b(?:{words_of('unsaid')})\b|^(?:that|this|these|those|some|what|one)\b|\b(?:this|these|those)$|"
+    r"^it's (?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b|"
+    r"\b(?:do|does|did|is|was|has|have|were|are|said|says?)$", re.I)
+_TELLING = re.compile(rf"\b(?:{words_of('telling')})\b|n't\b", re.I)
+_EVALUATION = re.compile(r"^(?:it|that|this)(?:'s| is| was)\b", re.I)
+_POINTS = re.compile(rf"{_EVALUATION.pattern} (?:{words_of('pointing')})", re.I)
+_SAYS = re.compile(r"^(?!you\b).*\b(?:says?|said|tells?|told|asks?|asked|thinks?|thought) ", re.I)
+_GLAD = re.compile(rf"\b(?:{words_of('glad')})\b", re.I)
+_GLAD_NOT = re.compile(r"\b(?:never|not|no|but|without|lost|only|half|nobody|sorry)\b|n't\b", re.I)
+_DENIED = re.compile(r"^I(?:'m| am| was| do|'ve| have| did)?(?:n't| not)\b", re.I)
+_CONTRAST = re.compile(r"You(?:'re| are| do|'ve| have| did)?(?:n't| not)\b.*, you\b")
+_LOSS = re.compile(rf"\b(?:died|passed away|is dead)\b|\blost (?:my|our) (?:{words_of('lost')})$", re.I)
+_EMBEDDED = re.compile(r"(?!.*\b(?:has|hasn't|haven't|had|since|already|apparently|actually|just)\b)"
+                       r"(?:\W*\w+){2,9}\W*$", re.I)
 _YEARS = re.compile(r"\b((?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|"
                     r"fifty)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?) years\b"
                     r"(?! (?:old|ago|younger|older|from|later|earlier|time))", re.I)
+_SHE = re.compile(rf"\b(?:{words_of('women')})$", re.I)
+_HE = re.compile(rf"\b(?:{words_of('men')})$", re.I)
+_UNNAMED = ("you", "your", "he", "she", "they", "it", "we", "the", "my", "a", "there", "every", "nobody", "everyone",
+            "people", "last", "no", "now", "on", "in", "at")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of tellings.yaml as it fits a clause. ``apt``: words of the clause called for it."""
+
+    text: str
+    apt: bool
+    embeds: bool
+
+
+@cache
+def _tellings() -> dict:
+    found = yaml.safe_load(config("care/tellings.yaml").read_text())
+    for entry in found["questions"] + found["topics"]:
+        entry["when"] = re.compile(entry["when"], re.I) if "when" in entry else None
+        entry["unless"] = re.compile(entry["unless"], re.I) if "unless" in entry else None
+    return found
+
+
+def telling_clauses(text: str) -> list[Clause]:
+    """The clauses of an utterance that can be said back, the most telling first."""
+    every = clauses(text)
+    pointed = {id(one) for one, other in zip(every, every[1:], strict=False) if _POINTS.match(other.text)}
+    return sorted(filter(_sayable, every), key=lambda clause: -_weight(clause) - 2 * (id(clause) in pointed))
 
 
 def reflections(text: str) -> list[str]:
-    """Clauses of an utterance said back, the fittest first; none when no clause can be."""
-    found = []
-    for sentence in re.findall(r"[^.?!;\n]+[.?!;]*", text.replace("\u2019", "'")):
-        if sentence.rstrip().endswith("?"):
-            continue
-        for clause in re.split(r",? but |, and |,? because |, so | - |: ", sentence.strip(" .!;,")):
-            said = _said_back(clause)
-            if said:
-                found.append(said)
-    return sorted(dict.fromkeys(found), key=_fitness, reverse=True)
+    """Clauses of an utterance said back, the most telling first; none when no clause can be."""
+    return list(dict.fromkeys(_sentence(clause.said) for clause in telling_clauses(text)))
 
 
 def long_time(text: str) -> str | None:
@@ -62,47 +80,167 @@ def long_time(text: str) -> str | None:
     return f"{match[1].capitalize()} years is a long time." if match else None
 
 
-def _said_back(clause: str) -> str | None:
-    clause = _HEDGES.sub("", clause.strip())
-    words = clause.split()
-    if len(words) not in WORDS or _UNSAID.search(clause) or _QUESTION.match(clause):
-        return None
-    tags = tagged(clause)
-    subject, verb = _subject_and_verb(tags)
-    if not subject or not verb:
-        return None
-    if re.match(r"(?:i'm|im|i am|i was|i feel|i felt|we are|we're|we were) ", clause, re.I):
-        after = re.split(r"(?:am|'m|m|was|feel|felt|are|'re|were) ", clause, maxsplit=1, flags=re.I)[1].split()
-        if next((word for word in after if word != "not"), "").lower().strip(",") not in _FEELINGS:
-            return None
-    return second_person(clause)
+def said_back(text: str) -> str | None:
+    """The point of an utterance as one sentence: a denial with what it is set against, two short clauses that belong
+    together, or the most telling clause."""
+    every = clauses(text)
+    for one, other in zip(every, every[1:], strict=False):
+        if _DENIED.match(one.text) and other.person == "I" and not _DENIED.match(other.text) \
+                and _joint(one, other, CONTRAST):
+            return _sentence(f"{one.said}, {_inside(other)}")
+    best = telling_clauses(text)[:1]
+    if len(every) == 2 and best and _joint(*every, JOINT) and not any(_EVALUATION.match(one.text) for one in every):
+        return _sentence(f"{every[0].said}, {'but' if every[1].contrast else 'and'} {_inside(every[1])}")
+    return _sentence(best[0].said) if best else None
 
 
-def _subject_and_verb(tags: list[tuple[str, str]]) -> tuple[str, str]:
-    """The clause must open with its subject, I or we or a short noun phrase, and go on with a finite verb."""
-    at = 0
-    while at < len(tags) and at < 5 and tags[at][1] in (
-            "PRP", "PRP$", "DT", "JJ", "NN", "NNS", "NNP", "NNPS", "CD", "POS", "RB", "EX"):
-        at += 1
-    opening, rest = tags[:at], tags[at:]
-    if all(tag == "RB" for _, tag in opening) or not rest or rest[0][1] not in ("VBD", "VBZ", "VBP", "MD"):
-        return "", ""
-    if opening[0][0].lower() in ("he", "she", "they", "it") and len(opening) == 1 and len(tags) < 4:
-        return "", ""
-    return opening[0][0], rest[0][0]
+def _joint(one: Clause, other: Clause, most: int) -> bool:
+    return not (one.odd or other.odd or _UNSAID.search(one.text) or _UNSAID.search(other.text)) \
+        and len(f"{one.said} {other.said}".split()) <= most and not re.search(r" and |, ", one.said) \
+        and not set(one.said.lower().split()) <= set(other.said.lower().split())
 
 
-def second_person(clause: str) -> str:
-    """What the user says of themselves, as it is said to them: "I lost my job" is "You lost your job."."""
-    for pattern, other in _SPELL:
-        clause = re.sub(pattern, other, clause, flags=re.I)
-    words = [re.sub(r"^[A-Za-z]+", lambda m: _SWAP.get(m[0].lower(), m[0]), word) for word in clause.split()]
-    said = " ".join(words)
-    said = re.sub(r"\byou am\b", "you are", re.sub(r"\byou was\b", "you were", said))
+def contrasted(text: str) -> bool:
+    """Whether what is said back sets one thing against what is denied."""
+    return bool((said := said_back(text)) and _CONTRAST.match(said))
+
+
+def questions(text: str, context: str, salt: str = "") -> list[Question]:
+    """What can be asked about the most telling clause, those questions first that its words call for. ``context``: all
+    that was said before, by both."""
+    ranked = telling_clauses(text) or [
+        clause for clause in sorted(clauses(text), key=lambda one: -_weight(one))
+        if not clause.odd and (not re.search(r"\byou", clause.text, re.I) or _SAYS.search(clause.text))]
+    found: list[Question] = []
+    for clause in ranked[:1]:
+        found += _questions_of(clause, context, salt or text)
+    return [one for one in found if not asked(one.text, context)]
+
+
+def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad: bool = False
+         ) -> list[tuple[str, str]]:
+    """What can be said to an utterance that tells something, with its strategy, the best first. ``before``: what the
+    user and the robot said in turn; ``asking``: whether a question is wanted; ``glad``: what is told is good news.
+
+    A clause is not said back twice running where a question can name it instead."""
+    context = " ".join(words for pair in before for words in pair)
+    if sorrow := loss(text, context):
+        return [("Empathetic Statements", sorrow)]
+    said = said_back(text)
+    said = None if said and said in context else said
+    echoed = bool(before) and any(clause.said.lower() in before[-1][1].lower().split("?")[0] and
+                                  not _begins_with_question(before[-1][1]) for clause in clauses(before[-1][0]))
+    found = []
+    best = telling_clauses(text)[:1]
+    good = any(_GLAD.search(clause.text) and _theirs(clause) for clause in clauses(text))
+    if said and (good or (glad and _theirs(best[0]))) and not _GLAD_NOT.search(text):
+        found += [("Affirmation", f"{said} {text_}") for text_ in _turned(_tellings()["glad"], text)
+                  if text_ not in context and (asking or "?" not in text_)]
+    if said and contrasted(text):
+        found.append(("Reflective Statements", f"{said} That is not the same thing at all."))
+    if asking:
+        asks = questions(text, context)
+        asks.sort(key=lambda one: (not one.apt, echoed and not one.embeds))
+        for one in asks:
+            if one.embeds or (echoed and one.apt) or not said:
+                found.append(("Clarification", one.text))
+            else:
+                found.append(("Clarification", f"{said} {one.text}"))
+    if said:
+        found.append(("Reflective Statements", f"{said} {company(context, text)}"))
+    return found
+
+
+def _theirs(clause: Clause) -> bool:
+    return clause.person != "other" or clause.subject.lower().startswith(("your ", "they"))
+
+
+def _begins_with_question(reply: str) -> bool:
+    return bool(re.match(r"(?:what|how|who|whom|where|when|which|did|is|will)\b", reply, re.I))
+
+
+def asked(question: str, context: str) -> bool:
+    """Whether a question that begins like this one was asked before."""
+    return " ".join(question.lower().split()[:4]).strip("?") in context.lower()
+
+
+def company(context: str, salt: str) -> str:
+    """A sentence that keeps company, not yet said."""
+    return next((text for text in _turned(_tellings()["company"], salt) if text not in context),
+                _tellings()["company"][0])
+
+
+def loss(text: str, context: str) -> str | None:
+    """What is said to a death that was told: sorrow, and a question about who was lost."""
+    for clause in clauses(text):
+        if clause.kind == "past" and not clause.odd and _LOSS.search(clause.text) and len(clause.said.split()) <= 12 \
+                and not re.search(r"\byou|n't|not\b", clause.text, re.I):
+            for template in _turned(_tellings()["losses"], text):
+                lost = re.search(r"lost (.+)$", clause.said)
+                reply = template.format(clause=_inside(clause), **pronouns(lost[1] if lost else clause.subject))
+                if not asked(reply, context):
+                    return reply
+    return None
+
+
+def pronouns(subject: str) -> dict[str, str]:
+    """``he`` and ``him`` for a subject: "she" and "her" for "your sister"."""
+    head = re.split(r" (?:of|at|in|from|with) ", subject)[0]
+    return {"he": "she", "him": "her"} if _SHE.search(head) else {"he": "he", "him": "him"} if _HE.search(head) \
+        else {"he": "they", "him": "them"}
+
+
+def _questions_of(clause: Clause, context: str, salt: str) -> list[Question]:
+    label = f"{clause.kind} {clause.person}"
+    apt, plain = [], []
+    slots = {"clause": _inside(clause), "inf": infinitive(clause), **pronouns(clause.subject)}
+    for entry in _tellings()["questions"]:
+        if label not in entry["kinds"] or (entry["unless"] and entry["unless"].search(f"{context} {clause.text}")):
+            continue
+        match = entry["when"].search(clause.text) if entry["when"] else None
+        embeds = "{clause}" in entry["text"] or "{inf}" in entry["text"]
+        if (entry["when"] and not match) or (embeds and not (_sayable(clause) and _EMBEDDED.match(clause.said))) or (
+                "{inf}" in entry["text"] and not slots["inf"]):
+            continue
+        text = entry["text"].format(**slots, **(_groups(match) if match else {}))
+        (apt if match else plain).append(Question(text, bool(match), embeds))
+    topics = []
+    for entry in _tellings()["topics"]:
+        if (match := entry["when"].search(clause.text)) and not (entry["unless"] and entry["unless"].search(context)):
+            topics.append(Question(entry["text"].format(**_groups(match)), True, False))
+    return apt + topics + _turned(plain, salt)
+
+
+def _groups(match: re.Match) -> dict[str, str]:
+    return {name: second_person(words) for name, words in match.groupdict().items() if words}
+
+
+def _sayable(clause: Clause) -> bool:
+    return len(clause.said.split()) in WORDS and not clause.odd and not _UNSAID.search(clause.text)
+
+
+def _weight(clause: Clause) -> float:
+    words = len(clause.said.split())
+    opening = clause.text.split()[0].lower().split("'")[0]
+    return (2.0 * clause.contrast + 0.5 * clause.last + 1.2 * bool(_TELLING.search(clause.text))
+            + 0.3 * (clause.person != "thing") + 0.4 * (clause.kind in ("wish", "unable", "unknown"))
+            - (0.5 if words > 6 else 1.0) * (opening in ("it", "there", "that"))
+            - 0.6 * (words < 4) - 0.15 * max(0, words - 11))
+
+
+def _inside(clause: Clause) -> str:
+    """A clause as it stands inside a sentence."""
+    said = clause.said
+    first = said.split()[0]
+    named = first[0].isupper() and first.lower() not in _UNNAMED
+    return said if named else said[0].lower() + said[1:]
+
+
+def _sentence(said: str) -> str:
     return said[0].upper() + said[1:].rstrip(" ,.!") + "."
 
 
-def _fitness(said: str) -> float:
-    """The user's own doing before others', and neither curt nor long."""
-    opening = said.split()[0].lower()
-    return 2 * (opening in ("you", "your")) - abs(len(said.split()) - 7) / 7
+def _turned(entries: list, salt: str) -> list:
+    """The entries from one on that depends on the words, so that not every conversation begins with the same."""
+    at = zlib.crc32(salt.encode()) % len(entries) if entries else 0
+    return entries[at:] + entries[:at]

@@ -13,11 +13,13 @@ import yaml
 
 from esc_robot.assets import config
 from esc_robot.care.crisis import crisis_numbers
-from esc_robot.dialogue.acts import ASKING, asks
-from esc_robot.dialogue.candidates import ActReplies, Candidate, Fetcher, Reader, Reading, closes, reflected
+from esc_robot.dialogue.acts import ASKING, act_replies, asks
+from esc_robot.dialogue.candidates import ActReplies, Candidate, Fetcher, Reader, Reading
 from esc_robot.dialogue.conversation import Turn
 from esc_robot.dialogue.encoder import Encoder
 from esc_robot.dialogue.models import find
+from esc_robot.dialogue.moves import Move, clock, fact_about, filled, moves
+from esc_robot.dialogue.reflection import said_back, told
 
 REPLIES = ("auto", "chosen", "written")
 NEAR = 0.78         # a fetched reply must lie at least this near
@@ -25,15 +27,24 @@ SURE = 0.55         # chance from which a turn is answered by its act,
 SURE_TOLD = 0.75    # and where it tells of something: of the confident ones 0.84 and 0.92 are right
 SURE_HEARD = 0.9    # to say "I did not understand" to what was understood is worse than to go on
 CHECKED = 12        # candidates a turn that the last check reads
-SOURCES = ("act", "fetched", "reflection")
+SOURCES = ("move", "act", "fetched", "reflection")
 #: Acts that tell of something: a clause of theirs can be said back. The others want an answer of their kind.
 TELLING = ("small_talk", "sadness", "missing", "grief", "loneliness", "breakup", "betrayal", "fear_ahead", "panic",
            "anger", "conflict", "hurt_by_others", "guilt", "failure", "exhaustion", "sleep", "money_work_home",
            "own_illness", "others_illness", "addiction", "self_worth", "hopelessness", "numbness", "jealousy",
-           "decision", "event", "follow_up", "good_news", "wants_company", "disagrees")
+           "decision", "event", "follow_up", "good_news")
+#: Acts that need their words: what the encoder alone takes for one of them is most often something that is told.
+WORDED = ("greets", "goodbye", "thanks", "agrees", "disagrees", "corrects_robot", "doubts_robot", "asks_repeat",
+          "wants_company", "refuses", "robot_memory", "robot_privacy")
+#: Acts whose own replies follow when those of the move have been said.
+MANY = ("silent_or_unsure", "goodbye", "thanks", "greets", "refuses", "wants_company")
 _NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not) (?:\w+ ){0,3}(?:ask\w*|questions?)\b", re.I)
 _OF_THE_ROBOT = re.compile(r"\b(?:you\w*|u|robots?|machine|this|record\w*|secret)\b", re.I)
-_TRUE_OF_THE_ROBOT = ("robot_memory", "robot_privacy")
+
+
+_HARM = re.compile(r"\b(?:hits?|hurt\w*|beat\w*|slap\w*|kick\w*|punch\w*|threat\w*|forc\w+|touch\w*|violen\w+|abus\w+|"
+                   r"raped?|assault\w*|strangl\w+|chok\w+|grab\w*|(?:scared|afraid) of (?:him|her|them)|lock\w*|"
+                   r"control\w*)\b", re.I)
 
 
 @dataclass(frozen=True)
@@ -64,20 +75,17 @@ class Chooser:
         self._check = Encoder("check", threads) if threshold else None
         self._fetcher = Fetcher(self._reader.encoder) if "fetched" in sources else None
         self._fixed = yaml.safe_load(config("care/robot.yaml").read_text())
-        self._closings = [Candidate(reply["text"], reply["strategy"], "act", 0.0) for reply in self._fixed["closings"]]
         self._numbers = crisis_numbers(country)
         self.choose([], "I lost my keys.")      # the tagger is loaded at its first use: now, and not on the user's time
 
     def choose(self, turns: list[Turn], text: str, memory: str = "none") -> Choice:
         """The reply to ``text``, said after ``turns`` (oldest first, the present turn not among them). ``memory``: how
         the robot's memory of the person is (``MemoryTalk.state``), so that what it says of that is true."""
+        said = [turn.reply for turn in turns if turn.reply]
+        if "move" in self.sources and (moved := self._moved(turns, text, said, memory)):
+            return moved
         reading = self._reader.read(text)
         act, chance = _act(text, reading)
-        said = [turn.reply for turn in turns if turn.reply]
-        if act == "asks_repeat":
-            return self._repeat(said)
-        if act in _TRUE_OF_THE_ROBOT and chance >= SURE and _OF_THE_ROBOT.search(text):
-            return self._from("robot", self._fixed[act][memory], act, said)
         candidates = self._checked(turns, text, self._ranked(turns, text, reading, act, chance, said)[:CHECKED])
         best = next((candidate for candidate in candidates if candidate.score >= self.threshold), None)
         if best is None:
@@ -96,20 +104,51 @@ class Chooser:
         """Candidates in the order in which they are taken: a fetched reply only from very near, then the turn's own
         words with a closing for its act, then the act's replies."""
         sure = chance >= (SURE_HEARD if act == "unintelligible" else SURE_TOLD if act in TELLING else SURE)
-        asking = not any(_NO_QUESTIONS.search(told) for told in (text, *(turn.user for turn in turns)))
+        asking = _asking(turns, text)
         own = self._acts.of(act if sure or act in ASKING else "follow_up" if turns else "event", reading.vector)
-        fetched = self._fetcher.fetch(reading.vector) if self._fetcher else []
-        found = [candidate for candidate in fetched if candidate.near >= NEAR or self.sources == ("fetched",)]
-        if "reflection" in self.sources and (act in TELLING or not sure) and not asks(text):
-            question = asking and not _asked_twice(said)
-            closings = [one for one in own if closes(one.reply)] if sure else self._closings
-            found += reflected(text, [one for one in closings if one.reply.endswith("?") == question
-                                      and not any(one.reply in other for other in said)])
+        found = []
+        if "reflection" in self.sources and (act in TELLING or not sure):
+            found += [Candidate(reply, strategy, "reflection", 0.0) for strategy, reply in
+                      told(text, _pairs(turns), asking and not _asked_thrice(said), act == "good_news" and sure)]
+        if self._fetcher:
+            found += [candidate for candidate in self._fetcher.fetch(reading.vector)
+                      if candidate.near >= NEAR or self.sources == ("fetched",)]
         if "act" in self.sources:
             found += own
         sentences = {sentence for reply in said for sentence in _sentences(reply)}
         fresh = [one for one in found if not sentences & set(_sentences(one.reply))]
         return [one for one in fresh or found if asking or "?" not in one.reply] or found
+
+    def _moved(self, turns: list[Turn], text: str, said: list[str], memory: str) -> Choice | None:
+        """The answer to what the words of a turn ask for; None where they ask for nothing that is known."""
+        for move in moves(text, len(turns)):
+            replies = move.replies
+            if isinstance(replies, str):
+                replies = self._fixed[replies][memory]
+            asking = _asking(turns, text)
+            fitting = filled(move, replies, self._slots(turns, said, memory, move, asking))
+            if not asking:
+                fitting = [reply | {"text": rest} for reply in fitting if (rest := _without_questions(reply["text"]))]
+            if fitting and move.act in MANY:
+                fitting += [{"text": reply.text, "strategy": reply.strategy} for reply in act_replies()[move.act]]
+            if fitting:
+                return self._from("robot" if move.replies is not replies else "move", fitting, move.act, said)
+        return None
+
+    def _slots(self, turns: list[Turn], said: list[str], memory: str, move: Move, asking: bool) -> dict:
+        def telling() -> str | None:
+            return next((reply for _, reply in told(move.rest, _pairs(turns), asking)), None)
+
+        def earlier() -> str | None:
+            return next((reply for turn in reversed(turns) for strategy, reply in told(turn.user, _pairs(turns))
+                         if strategy == "Clarification"), None) if asking else None
+        return {"telling": telling, "next": lambda: telling() or earlier(),
+                "told": lambda: next(filter(None, (said_back(words) for words in
+                                                   (move.rest, *(turn.user for turn in reversed(turns))))), None),
+                "last": lambda: re.sub(r"^(?:I said|Once more): ", "", said[-1]) if said else None,
+                "fact": lambda: fact_about(move.groups["topic"]),
+                "forgot": lambda: self._fixed["other_days"]["on" if memory == "on" else "none"],
+                **{name: lambda words=words: words for name, words in clock().items()}}
 
     def _checked(self, turns: list[Turn], text: str, candidates: list[Candidate]) -> list[Candidate]:
         if not self._check or not candidates:
@@ -118,13 +157,6 @@ class Chooser:
         logits = self._check([(about, candidate.reply) for candidate in candidates])[0]
         return [replace(candidate, score=float(1 / (1 + np.exp(-logit))))
                 for candidate, logit in zip(candidates, logits, strict=True)]
-
-    def _repeat(self, said: list[str]) -> Choice:
-        if not said:
-            return self._from("robot", self._fixed["first"], "asks_repeat", said)
-        last = re.sub(r"^(?:I said|Once more): ", "", said[-1])
-        replies = [reply | {"text": reply["text"].format(last=last)} for reply in self._fixed["asks_repeat"]]
-        return self._from("robot", replies, "asks_repeat", said)
 
     def _from(self, source: str, replies: list[dict], act: str, said: list[str]) -> Choice:
         """The first of the replies that was not said yet; when all were, the one said longest ago."""
@@ -142,25 +174,36 @@ def chooser_for(replies: str, model: str, server_url: str = "", country: str = "
 
 def _act(text: str, reading: Reading) -> tuple[str, float]:
     """The likeliest act with its chance; of a question nobody is sure about, the likeliest that answers one."""
-    if not re.search(r"\w", text):
-        return "silent_or_unsure", 1.0
-    if not _OF_THE_ROBOT.search(text):
-        acts = [(act, chance) for act, chance in reading.acts if not act.startswith("robot_")]
-    else:
-        acts = reading.acts
+    acts = [(act, chance) for act, chance in reading.acts
+            if act not in WORDED and (act != "abuse" or _HARM.search(text))
+            and (_OF_THE_ROBOT.search(text) or not act.startswith("robot_"))]
     if asks(text) and acts[0][1] < SURE_TOLD:
         # A question about oneself wants no facts.
         facts = not re.search(r"\b(?:i|my|me|we)\b", text, re.I)
         return next((act, chance) for act, chance in acts if act in ASKING and (facts or act != "asks_fact"))
+    if not asks(text):
+        return next((act, chance) for act, chance in acts if act not in ASKING)
     return acts[0]
+
+
+def _asking(turns: list[Turn], text: str) -> bool:
+    return not any(_NO_QUESTIONS.search(words) for words in (text, *(turn.user for turn in turns)))
+
+
+def _pairs(turns: list[Turn]) -> list[tuple[str, str]]:
+    return [(turn.user, turn.reply) for turn in turns]
+
+
+def _without_questions(reply: str) -> str:
+    return " ".join(sentence for sentence in _sentences(reply) if not sentence.endswith("?"))
 
 
 def _last_said(text: str, said: list[str]) -> int:
     return next(itertools.chain((at for at in range(len(said), 0, -1) if said[at - 1] == text), (0,)))
 
 
-def _asked_twice(said: list[str]) -> bool:
-    return len(said) > 1 and all(reply.endswith("?") for reply in said[-2:])
+def _asked_thrice(said: list[str]) -> bool:
+    return len(said) > 2 and all(reply.endswith("?") for reply in said[-3:])
 
 
 def _sentences(reply: str) -> list[str]:

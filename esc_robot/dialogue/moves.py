@@ -1,0 +1,91 @@
+"""What a turn asks of the robot, known by its words: to repeat, to stop, to say what time it is, to let somebody go.
+
+Rules and answers stand in config/care/moves.yaml, in the order in which they are tried.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import yaml
+
+from esc_robot.assets import config
+from esc_robot.dialogue.clauses import in_full, second_person, sentences
+
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A rule that holds for a turn: its name, the act it answers, its replies (strategy and text with slots), what its
+    groups caught, in the second person, and the rest of the turn, to which the rule says nothing."""
+
+    name: str
+    act: str
+    replies: list[dict]
+    groups: dict[str, str]
+    rest: str
+
+
+@cache
+def _rules() -> dict:
+    found = yaml.safe_load(config("care/moves.yaml").read_text())
+    for rule in found["moves"]:
+        for key in ("when", "whole", "unless"):
+            rule[key] = re.compile(rule[key], re.I) if key in rule else None
+    return found
+
+
+def moves(text: str, turns: int) -> list[Move]:
+    """The rules that hold for a turn after ``turns`` earlier ones, in their order. A name for replies stands for those
+    of that name in care/robot.yaml."""
+    full = in_full(text)
+    parts = sentences(full)
+    found = []
+    for rule in _rules()["moves"]:
+        if turns < rule.get("turns", 0) or (rule["unless"] and rule["unless"].search(full)):
+            continue
+        if rule["whole"]:
+            match, at = rule["whole"].search(full), None
+        else:
+            hits = ((hit, k) for k, part in enumerate(parts) if (hit := rule["when"].search(part)))
+            match, at = next(hits, (None, None))
+        if match:
+            groups = {name: second_person(words) for name, words in match.groupdict().items() if words}
+            rest = "" if at is None else " ".join(parts[:at] + parts[at + 1:])
+            found.append(Move(rule["name"], rule["act"], rule["replies"], groups, rest))
+    return found
+
+
+def filled(move: Move, replies: list[dict], slots: dict[str, Callable[[], str | None]]) -> list[dict]:
+    """The replies of a move whose slots can all be filled, from its groups or from ``slots``. ``_low`` and ``_cap``
+    after the name of a slot are about its first letter."""
+    found = []
+    for reply in replies:
+        words = {name: _slot(name, move, slots) for name in _SLOT.findall(reply["text"])}
+        if all(words.values()):
+            found.append(reply | {"text": reply["text"].format(**words)})
+    return found
+
+
+def _slot(name: str, move: Move, slots: dict[str, Callable[[], str | None]]) -> str | None:
+    base, _, case = name.partition("_")
+    words = move.groups.get(base) or (slots[base]() if base in slots else None)
+    if not words or not case:
+        return words
+    return (words[0].lower() if case == "low" else words[0].upper()) + words[1:]
+
+
+def clock() -> dict[str, str]:
+    """The time, the weekday and the date, as they are said."""
+    now = time.localtime()
+    return {"time": time.strftime("%I:%M %p", now).lstrip("0"), "weekday": time.strftime("%A", now),
+            "date": f"{time.strftime('%B', now)} {now.tm_mday}"}
+
+
+def fact_about(topic: str) -> str:
+    """A small fact about a thing, or an honest word where none is known."""
+    facts = _rules()["facts"]
+    return next((fact for name, fact in facts.items() if topic.lower().startswith(name)), facts["other"])
