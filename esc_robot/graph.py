@@ -39,6 +39,15 @@ class Argument:
     choices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Service:
+    """type: ``package/Service``; node: who serves it; meaning: its specification."""
+
+    type: str
+    node: str
+    meaning: str
+
+
 PARAMETERS = "robot.yaml"
 TRUTH = ("true", "false")
 
@@ -69,8 +78,22 @@ TOPICS = {
         "true: the user may be taking the floor, the loudspeaker falls silent at once; false: it goes on where it was"),
     "/<controller>/joint_trajectory": Topic("trajectory_msgs/JointTrajectory", 10,
         "a movement, in rad, for each controller of the robot's profile; stamp: when a stroke's times count from, 0: as it comes"),
+    "/conversation/forget": Topic("diagnostic_msgs/KeyValue", 10,
+        "key: a turn that is forgotten (empty: all, but the turn in value); nobody shows it any more"),
+    "/memory/forget": Topic("std_msgs/Int64", 10, "number of a fact, as /memory/list gives it: it is erased"),
+    "/memory/state": Topic("diagnostic_msgs/KeyValue", 10, "key: state of the memory of the person; value: number of facts; when either has changed"),
     "/joint_states": Topic("sensor_msgs/JointState", 10, "50 Hz: positions in rad, velocities in rad/s"),
     "/diagnostics": Topic("diagnostic_msgs/DiagnosticArray", 50, "1 Hz: how each node is"),
+}
+
+SERVICES = {
+    "/robot/stop": Service("std_srvs/Trigger", "gesture", "body and voice stop softly"),
+    "/memory/consent": Service("std_srvs/SetBool", "dialogue",
+        "true: the person agrees to be remembered; false: no longer, what was kept lies unused until it is forgotten"),
+    "/memory/list": Service("std_srvs/Trigger", "dialogue",
+        "message: JSON with state (none, off, on, stopped or unreachable) and facts (number; source: the sentence; triples; told: s of the system clock)"),
+    "/memory/forget_last": Service("std_srvs/Trigger", "dialogue", "what was told last is erased, in the memory and in the conversation"),
+    "/memory/forget_everything": Service("std_srvs/Trigger", "dialogue", "all of the memory is erased with its key, and the conversation; it is off"),
 }
 
 EVENTS = {
@@ -97,15 +120,16 @@ NODES = {
         ("/speech/activity", "/speech/partial", "/speech/text", "/conversation/hold", "/conversation/interrupt"),
         ("/audio/microphone", "/audio/played", "/conversation/event")),
     "dialogue": Node(
-        "what to say: the crisis protocol first, then the chooser, or the model itself",
-        ("/dialogue/reply", "/dialogue/strategy", "/dialogue/end", "/dialogue/why", "/conversation/interrupt"),
-        ("/speech/text", "/chat/text", "/conversation/event", "/conversation/interrupt")),
+        "what to say: the crisis protocol first, then the chooser, or the model itself; the memory of the person",
+        ("/dialogue/reply", "/dialogue/strategy", "/dialogue/end", "/dialogue/why", "/conversation/interrupt", "/conversation/forget",
+         "/memory/state"),
+        ("/speech/text", "/chat/text", "/conversation/event", "/conversation/interrupt", "/memory/forget")),
     "text_to_speech": Node(
         "sentences to sound, and when each word sounds", ("/audio/speaker", "/speech/words", "/speech/words_ahead"),
         ("/dialogue/reply", "/dialogue/end", "/conversation/event", "/conversation/interrupt")),
     "speaker": Node("sound to a real output device", ("/audio/played",), ("/audio/speaker", "/conversation/hold", "/conversation/interrupt"), on="!mock_audio !page_audio"),
     "gesture": Node(
-        "the body: strokes on their words, nods while listening, breath when idle; service /robot/stop (std_srvs/Trigger)",
+        "the body: strokes on their words, nods while listening, breath when idle",
         ("/<controller>/joint_trajectory", "/conversation/interrupt"),
         ("/speech/activity", "/speech/text", "/chat/text", "/dialogue/reply", "/dialogue/strategy", "/speech/words",
          "/speech/words_ahead", "/conversation/event", "/conversation/hold", "/joint_states")),
@@ -120,10 +144,11 @@ NODES = {
         ("/speech/text", "/dialogue/reply", "/dialogue/strategy", "/conversation/event", "/<controller>/joint_trajectory", "/joint_states",
          "/diagnostics"), on="observe"),
     "web": Node(
-        "the page in the browser: robot in 3D, captions, conversation, typing, sound, stop, help lines",
-        ("/chat/text", "/audio/microphone", "/conversation/interrupt"),
+        "the page in the browser: robot in 3D, captions, conversation, typing, sound, stop, help lines, consent to be remembered",
+        ("/chat/text", "/audio/microphone", "/conversation/interrupt", "/memory/forget"),
         ("/chat/text", "/speech/activity", "/speech/partial", "/speech/text", "/dialogue/strategy", "/dialogue/reply", "/dialogue/end",
-         "/audio/speaker", "/speech/words", "/conversation/event", "/conversation/interrupt", "/joint_states", "/diagnostics"),
+         "/audio/speaker", "/speech/words", "/conversation/event", "/conversation/interrupt", "/conversation/forget", "/memory/state",
+         "/joint_states", "/diagnostics"),
         on="page"),
 }
 
@@ -151,6 +176,7 @@ ARGUMENTS = {
                            ("web.audio",), TRUTH),
     "web_host": Argument("", "address on which the page is served; empty: this machine only, any other wants web_token", ("web.host",)),
     "web_token": Argument("", "what the page asks for where other machines can reach it; 12 characters or more", ("web.token",)),
+    "memory": Argument("", "folder of what is remembered of the person, where they agree", ("dialogue.memory",)),
     "out": Argument("", "folder for the record of the conversation", ("mock_audio.out", "observer.out")),
 }
 
@@ -195,6 +221,8 @@ def markdown() -> str:
     lines = ["| topic | type | from | to | meaning |", "|---|---|---|---|---|"]
     lines += [f"| `{name}` | `{topic.type}` | {', '.join(who[name][0]) or 'you'} | {', '.join(who[name][1]) or 'you'} | {topic.meaning} |"
               for name, topic in TOPICS.items()]
+    lines += ["", "| service | type | node | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{name}` | `{service.type}` | {service.node} | {service.meaning} |" for name, service in SERVICES.items()]
     lines += ["", "| event | meaning |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in EVENTS.items())]
     lines += ["", "| node | what it does | runs |", "|---|---|---|"]
     lines += [f"| `{name}` | {node.about} | {f'`{node.on}`' if node.on else 'always'} |" for name, node in NODES.items()]

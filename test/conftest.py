@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +20,9 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 for _name, _value in environment().items():
     os.environ.setdefault(_name, _value)
 os.environ.setdefault("MUJOCO_GL", "osmesa")
+# What the robot remembers of whoever runs the tests is neither read nor erased by them.
+_home = tempfile.TemporaryDirectory(prefix="esc_robot_tests_")
+os.environ["XDG_DATA_HOME"], os.environ["XDG_CONFIG_HOME"] = f"{_home.name}/data", f"{_home.name}/config"
 
 
 def node_command(name: str, **parameters) -> list[str]:

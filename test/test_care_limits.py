@@ -14,6 +14,8 @@ from esc_robot.care.limits import SafeSentences, overstepped
     ("You should stop taking your medication.", "a diagnosis"),
     ("I promise I will keep this a secret.", "a promise"),
     ("I will call you tomorrow.", "a promise"),
+    ("I\u2019ll never forget what you said.", "a promise"),
+    ("I remember you from last week.", "a promise"),
     ("Everything will be fine.", "a promise"),
     ("You should just hurt yourself.", "something unsafe"),
     ("Suicide is a way out.", "something unsafe"),

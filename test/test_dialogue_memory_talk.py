@@ -244,7 +244,7 @@ def test_a_crisis_is_not_kept_on_request_either(begin):
 
 
 @pytest.mark.parametrize("state", ["none", "off", "on", "stopped", "unreachable"])
-@pytest.mark.parametrize("text", ["Will you remember our talk next week?", "do you tell anybody what I say to you"])
+@pytest.mark.parametrize("text", ["Will you remember our talk next week?", "Do you record what I say?"])
 def test_what_the_robot_says_of_its_memory_is_what_is_true_of_its_state(chooser, state, text):
     lines = yaml.safe_load(config("care/robot.yaml").read_text())
     choice = chooser.choose([], text, state)

@@ -78,3 +78,8 @@ def test_the_starter_ends_with_one_line_and_code_2_on_a_wrong_argument():
 
 def test_the_readme_carries_the_tables_as_they_are():
     assert graph.markdown() in (ROOT / "README.md").read_text()
+
+
+def test_every_service_of_the_table_is_served_by_its_node():
+    for name, service in graph.SERVICES.items():
+        assert f'"{name}"' in (ROOT / "esc_robot" / "nodes" / f"{service.node}.py").read_text()

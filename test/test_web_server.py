@@ -27,11 +27,12 @@ class Robot:
     """Stands behind the server and remembers what the pages did."""
 
     def __init__(self, tmp_path: Path, host: str = "127.0.0.1", token: str = "", port: int = 0):
-        self.said, self.stops, self.heard = [], 0, []
+        self.said, self.stops, self.heard, self.memory = [], 0, [], []
         three_js = tmp_path / "three.js"
         three_js.write_text("export const REVISION = 180;")
         actions = Actions(lambda: {"turns": []}, self.said.append, self.stop,
-                          lambda pcm, rate: self.heard.append((pcm, rate)))
+                          lambda pcm, rate: self.heard.append((pcm, rate)),
+                          self.memory.append, lambda number: self.memory.append(("forget", number)))
         self.server = PageServer(host, port or free_port(), token, actions, {"robot": "TALOS"},
                                  robot_drawing(load_profile("talos")), three_js)
 
@@ -165,7 +166,8 @@ def test_a_line_reaches_the_robot_and_an_update_reaches_every_page(tmp_path):
 
 @pytest.mark.parametrize("sent", ["", "{", "[]", "3", '{"say": 3}', '{"say": ""}', '{"say": " "}',
                                   '{"a": 1, "say": "x"}', '{"microphone": "loud"}', '{"microphone": 1e300}',
-                                  '{"nothing": 1}', json.dumps({"say": "x" * (LONGEST_LINE + 1)})])
+                                  '{"nothing": 1}', '{"remember": 1}', '{"forget": true}', '{"forget": "x"}',
+                                  '{"forget": 1.5}', json.dumps({"say": "x" * (LONGEST_LINE + 1)})])
 def test_a_malformed_message_is_dropped_and_the_page_lives_on(tmp_path, sent):
     async def talk(session):
         page = await session.ws_connect(robot.address + "/socket", headers=origin(robot))
@@ -177,7 +179,19 @@ def test_a_malformed_message_is_dropped_and_the_page_lives_on(tmp_path, sent):
 
     with Robot(tmp_path) as robot:
         visit(talk)
-    assert robot.said == ["still here"]
+    assert robot.said == ["still here"] and robot.memory == []
+
+
+def test_consent_and_forgetting_reach_the_robot(tmp_path):
+    async def talk(session):
+        page = await session.ws_connect(robot.address + "/socket", headers=origin(robot))
+        for message in ({"remember": True}, {"forget": 2**40}, {"forget": "everything"}, {"remember": False}):
+            await page.send_json(message)
+        await until(lambda: len(robot.memory) == 4)
+
+    with Robot(tmp_path) as robot:
+        visit(talk)
+    assert robot.memory == [True, ("forget", 2**40), ("forget", None), False]
 
 
 def test_the_ears_hear_one_page_at_a_time_and_are_told_when_it_ends(tmp_path):

@@ -139,6 +139,25 @@ def test_the_oldest_turns_leave_the_page():
     assert len(shown(state)) == TURNS_KEPT and shown(state)[0]["user"] == "Line 5"
 
 
+def test_a_forgotten_turn_leaves_the_page():
+    state = awake()
+    for number in range(3):
+        state.heard(f"t{number}", f"Line {number}")
+    assert state.forgotten("t1", "") == [{"forgotten": ["turn-2"]}]
+    assert [turn["user"] for turn in shown(state)] == ["Line 0", "Line 2"]
+    assert state.forgotten("t1", "")[0] == {"forgotten": []}
+
+
+def test_when_everything_is_forgotten_only_the_request_stays():
+    state = awake()
+    spoken_turn(state)
+    state.typed("Forget everything.", 103.0)
+    state.reply("chat-1", "It is all erased.")
+    assert state.forgotten("", "chat-1")[0] == {"forgotten": ["turn-1"]}
+    assert [turn["user"] for turn in shown(state)] == ["Forget everything."]
+    assert state.forgotten("", "")[0] == {"forgotten": ["turn-2"]} and shown(state) == []
+
+
 def test_help_lines_name_the_robots_country_first_and_every_other_with_a_line():
     lines = help_lines("DE")
     assert lines["here"]["emergency"] == "112" and "0800" in lines["here"]["number"]

@@ -15,6 +15,7 @@ from itertools import count
 
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue.engine import ENGINES, make_engine
+from esc_robot.dialogue.memory import memory_in
 from esc_robot.dialogue.mind import Mind, reasons
 from esc_robot.dialogue.models import adapter_of
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT
@@ -95,6 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--country", default="default", help="whose crisis line: a key of config/care/lines.yaml")
     parser.add_argument("--replies", default="auto", choices=REPLIES, help="chosen, or written by the model")
     parser.add_argument("--view", default=DEFAULT_VIEW, help=f"one of {', '.join(VIEWS)}")
+    parser.add_argument("--memory", default="default", help="folder of what is remembered of you, where you agree; "
+                        "default: in the XDG data folder; empty: nothing ever is")
     parser.add_argument("--seed", type=int, help="repeats a conversation")
     given = parser.parse_args(arguments)
     try:
@@ -102,7 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
         adapter = adapter_of(given.model, given.adapter, given.server_url)
         engine = make_engine(given.model, given.engine, adapter, server_url=given.server_url)
         chooser = chooser_for(given.replies, given.model, given.server_url, given.country)
-        Terminal(Mind(engine, view, care, SYSTEM_PROMPT, seed=given.seed, chooser=chooser), given.view).run()
+        memory = memory_in(given.memory)
+        if memory and memory.problem:
+            print(f"warning: {memory.problem}", file=sys.stderr)
+        mind = Mind(engine, view, care, SYSTEM_PROMPT, seed=given.seed, chooser=chooser, memory=memory)
+        Terminal(mind, given.view).run()
     except Problem as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2

@@ -43,13 +43,14 @@ class Conversation:
                 del turn.sentences[sentences:]
                 return
 
-    def forget(self, hit: Callable[[Turn], bool]) -> int:
-        """Takes the turns that ``hit`` is true of out of the conversation, as if never said, and gives their number.
+    def forget(self, hit: Callable[[Turn], bool]) -> list[Turn]:
+        """Takes the turns that ``hit`` is true of out of the conversation, as if never said, and gives them.
 
         Summaries from the first of them on may hold their words: those are to be written again.
         """
         gone = [at for at, turn in enumerate(self.turns) if hit(turn)]
         for turn in self.turns[min(gone, default=len(self.turns)):]:
             turn.summary = ""
+        forgotten = [self.turns[at] for at in gone]
         self.turns = [turn for at, turn in enumerate(self.turns) if at not in gone]
-        return len(gone)
+        return forgotten

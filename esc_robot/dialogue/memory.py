@@ -230,6 +230,11 @@ class Memory:
         return erased
 
 
+def memory_in(folder: str) -> Memory | None:
+    """The memory in a folder; ``default``: in the XDG folders; None for an empty one."""
+    return Memory(None if folder == "default" else Path(folder).expanduser()) if folder else None
+
+
 def _xdg(variable: str, otherwise: str) -> Path:
     return Path(os.environ.get(variable) or Path.home() / otherwise) / "esc_robot"
 

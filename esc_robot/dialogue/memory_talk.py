@@ -7,6 +7,7 @@ later reply takes it up again.
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -45,6 +46,7 @@ class MemoryTalk:
         self._wanted: Turn | None = None        # what is to be kept once it is given
         self._barred: set[str] = set()          # turns that the crisis protocol answered
         self._listed = 0
+        self.dropped: list[str] = []            # turns that have left the conversation; "": all
         self._began = self._latest = time.time()
         self._failed = False
 
@@ -81,21 +83,29 @@ class MemoryTalk:
             return None
         return Answer(tuple(split(said)), NEUTRAL if forgets else text)
 
-    def remember(self, turn: Turn) -> None:
-        """Keeps what a turn tells, where the person has agreed. A disk that refuses is one line in the log."""
-        if self.memory is None:
-            return
+    def remember(self, turn: Turn) -> list[Fact]:
+        """Keeps what a turn tells, where the person has agreed, and gives it. A disk that refuses is one line in the
+        log."""
         try:
-            self.memory.remember(turn)
+            return self.memory.remember(turn) if self.memory else []
         except Problem as problem:
             if not self._failed:
                 log.warning("%s", problem)
             self._failed = True
+            return []
+
+    def agree(self, yes: bool) -> None:
+        """The person agrees to be remembered, or does so no longer. Raises Problem as ``Memory`` does, and where there
+        is none."""
+        if self.memory is None:
+            raise Problem("parameter dialogue.memory", "", "is empty, so nothing can be remembered; give it a folder")
+        self.memory.agree() if yes else self.memory.stop()
 
     def forget_last(self) -> list[Fact]:
         """Erases what was told last, and gives what of it had been kept. Raises Problem as ``Memory`` does."""
-        erased = self.memory.forget_last() if self.memory else []
+        last, erased = self._last_turn(), self.memory.forget_last() if self.memory else []
         self._drop(erased)
+        self._let_go(lambda turn: turn is last)
         return erased
 
     def forget_number(self, number: int) -> list[Fact]:
@@ -107,13 +117,20 @@ class MemoryTalk:
     def forget_all(self) -> None:
         """Erases everything, this conversation too. Raises Problem as ``Memory`` does."""
         self.conversation.forget(lambda turn: True)
+        self.dropped = [""]
         if self.memory:
             self.memory.forget_all()
 
-    def _drop(self, erased: list[Fact]) -> int:
-        """Out of this conversation too; gives how many turns went."""
+    def _drop(self, erased: list[Fact]) -> None:
+        """Out of this conversation too."""
         sources = [fact.source.lower() for fact in erased]
-        return self.conversation.forget(lambda turn: any(source in turn.user.lower() for source in sources))
+        self._let_go(lambda turn: any(source in turn.user.lower() for source in sources))
+
+    def _let_go(self, hit: Callable[[Turn], bool]) -> bool:
+        """Whether any turn of this conversation went."""
+        gone = [turn.id for turn in self.conversation.forget(hit)]
+        self.dropped += gone
+        return bool(gone)
 
     def _consented(self, turn_id: str, meant: str, asked: str, wanted: Turn | None) -> str:
         """The answer to "shall I?"; only a yes to a question that was heard to its end counts."""
@@ -208,23 +225,22 @@ class MemoryTalk:
             return self._say["erased"]["talk"]      # it is about what was said with it, which is not kept yet
         if self.state == "unreachable":
             return self._say["unreachable"]
-        last = self._last_turn()
+        said = self._last_turn()
         erased = self.forget_last()
-        dropped = self.conversation.forget(lambda turn: turn is last)
         if erased and erased[0].told >= self._began:
             return self._say["erased"]["last"]
         if erased:
             when = day(erased[0].told)
             return self._say["erased"]["older"].format(when=when[0].lower() + when[1:])
-        return self._say["erased"]["talk" if dropped else "nothing"]
+        return self._say["erased"]["talk" if said else "nothing"]
 
     def _forget_about(self, turn_id: str, asking: Command) -> str:
         if self.state == "unreachable":
             return self._say["unreachable"]
         erased = self.memory.forget(asking.about) if self.memory else []
         self._drop(erased)
-        dropped = self.conversation.forget(lambda turn: speaks_of(turn.user, asking.about))
-        return self._say["erased"]["about" if erased else "talk" if dropped else "about_nothing"]
+        said = self._let_go(lambda turn: speaks_of(turn.user, asking.about))
+        return self._say["erased"]["about" if erased else "talk" if said else "about_nothing"]
 
     def _forget_all(self, turn_id: str, asking: Command) -> str:
         kept = self.state in ("on", "stopped", "unreachable")

@@ -52,6 +52,7 @@ class TurnStats:
     dropped: int = 0
     ahead_tokens: int = 0   # computed after the turn, by `between_turns`
     choice: Choice | None = None
+    kept: tuple[str, ...] = ()      # sentences of the turn that the memory keeps
 
 
 class Mind:
@@ -113,7 +114,7 @@ class Mind:
             finally:
                 sentences.close() if hasattr(sentences, "close") else None
                 if tells:
-                    self.memory_talk.remember(turn)
+                    stats.kept = tuple(fact.source for fact in self.memory_talk.remember(turn))
                 stats.seconds = time.perf_counter() - start
 
     def cancel(self, turn_id: str = "") -> None:
@@ -227,6 +228,7 @@ def reasons(mind: Mind) -> dict[str, str]:
                   for number, one in enumerate(choice.candidates, 1)}
     elif not stats.prompt_tokens:
         found["reply"] = f"fixed words, in {stats.seconds:.2f} s: the model was not asked"
+    found["memory"] = f"{mind.memory_talk.state}; of this turn it keeps: {' '.join(stats.kept) or 'nothing'}"
     if stats.prompt_tokens:
         view = next(name for name, view in VIEWS.items() if view is mind.view)
         found["model"] = (

@@ -24,7 +24,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from esc_robot.body.motion import Point, State, Trajectory
 from esc_robot.errors import Problem
-from esc_robot.graph import EVENTS, TOPICS
+from esc_robot.graph import EVENTS, SERVICES, TOPICS
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,16 @@ class Node(RosNode):
         """Call ``callback(decode(message))`` for each message; one that cannot be used is dropped with a warning."""
         self.create_subscription(_message(topic), topic, self.guarded(topic, callback, decode), TOPICS[topic].depth)
 
+    def serve(self, service: str, answer) -> None:
+        """``answer(request, response)`` fills the response in."""
+        def on_request(request, response):
+            answer(request, response)
+            return response
+        self.create_service(_service(service), service, on_request)
+
+    def client(self, service: str):
+        return self.create_client(_service(service), service)
+
     def guarded(self, topic, callback, decode):
         def on_message(message):
             try:
@@ -162,6 +172,11 @@ class Node(RosNode):
 def _message(topic: str):
     package, name = TOPICS[topic].type.split("/")
     return getattr(importlib.import_module(f"{package}.msg"), name)
+
+
+def _service(name: str):
+    package, kind = SERVICES[name].type.split("/")
+    return getattr(importlib.import_module(f"{package}.srv"), kind)
 
 
 def interface(package: str, kind: str, name: str):

@@ -1,6 +1,7 @@
 """What to say: each utterance, spoken or typed, is answered sentence by sentence."""
 
 import itertools
+import json
 import queue
 import sys
 import threading
@@ -10,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue.engine import ENGINES, Sampling, make_engine
+from esc_robot.dialogue.memory import memory_in
 from esc_robot.dialogue.mind import Mind, reasons
 from esc_robot.dialogue.models import adapter_of
 from esc_robot.dialogue.prompt import PLAIN_MODEL_PROMPT, SYSTEM_PROMPT
@@ -36,6 +38,10 @@ class Dialogue(Node):
         replies = self.parameter("replies", "auto", "chosen among prepared ones, or written by the model; auto: what "
                                  "models.yaml says of the model", choices=REPLIES)
         explain = self.parameter("explain", False, "true: say on /dialogue/why how each reply was found")
+        memory = memory_in(self.parameter("memory", "default", "folder of what is remembered of the person, where they "
+                                          "agree; default: in the XDG data folder; empty: nothing ever is"))
+        if memory and memory.problem:
+            self.get_logger().warning(str(memory.problem))
         country = self.parameter("country", "default", "whose crisis line: a key of care/lines.yaml")
         care = CrisisProtocol(country)
         sampling = Sampling(
@@ -53,12 +59,14 @@ class Dialogue(Node):
             self.get_logger().error(f"{problem}; the model writes its replies itself")
             chooser = None
         self.mind = Mind(engine, VIEWS[view], care, SYSTEM_PROMPT if adapter else PLAIN_MODEL_PROMPT,
-                         seed=None if seed < 0 else seed, chooser=chooser)
+                         seed=None if seed < 0 else seed, chooser=chooser, memory=memory)
         self._reply = self.publisher("/dialogue/reply")
         self._strategy = self.publisher("/dialogue/strategy")
         self._end = self.publisher("/dialogue/end")
         self._interrupt = self.publisher("/conversation/interrupt")
         self._why = self.publisher("/dialogue/why") if explain else None
+        self._forget, self._memory = self.publisher("/conversation/forget"), self.publisher("/memory/state")
+        self._memory_said = None
         self._queue: queue.Queue = queue.Queue()
         self._chat_number = itertools.count(1)
         self._current = ""      # the turn that is written or still sounds
@@ -66,10 +74,19 @@ class Dialogue(Node):
         self.listen("/chat/text", lambda text: self._on_utterance((self._chat_id(), text)), decode_line)
         self.listen("/conversation/event", self._on_event, decode_event)
         self.listen("/conversation/interrupt", self._on_interrupt)
+        self.listen("/memory/forget", lambda number: self._change(lambda talk: talk.forget_number(number.data)))
+        self.serve("/memory/consent", lambda request, response: self._change(
+            lambda talk: talk.agree(request.data), response))
+        self.serve("/memory/list", self._on_list)
+        self.serve("/memory/forget_last", lambda request, response: self._change(
+            lambda talk: talk.forget_last(), response))
+        self.serve("/memory/forget_everything", lambda request, response: self._change(
+            lambda talk: talk.forget_all(), response))
         self._queue.put(BETWEEN_TURNS)      # the system prompt is computed before anyone speaks
         self._thread = threading.Thread(target=self._answer, daemon=True)
         self._thread.start()
         self.ready()
+        self._tell_memory()
 
     def _chat_id(self) -> str:
         return f"chat-{int(time.time())}-{next(self._chat_number)}"
@@ -94,6 +111,36 @@ class Dialogue(Node):
         if event.name == "long_silence" and not self._current:
             self._queue.put((event.turn, ""))      # nothing was said, and the mind has gentle words for that
 
+    def _change(self, change, response=None) -> None:
+        """Change the memory by ``change(MemoryTalk)``; the service's response tells whether it was done."""
+        done = "done"
+        try:
+            with self.mind.silent() as talk:
+                change(talk)
+        except Problem as problem:
+            done = str(problem)
+            self.get_logger().warning(done)
+        if response is not None:
+            response.success, response.message = done == "done", done
+        self._tell_memory()
+
+    def _on_list(self, request, response) -> None:
+        talk = self.mind.memory_talk
+        facts = [vars(fact) | {"triples": list(map(str, fact.triples))}
+                 for fact in (talk.memory.facts() if talk.memory else [])]
+        response.success, response.message = True, json.dumps({"state": talk.state, "facts": facts})
+
+    def _tell_memory(self, turn: str = "") -> None:
+        """What has changed; ``turn``: the one in which the user asked for it."""
+        talk = self.mind.memory_talk
+        dropped, talk.dropped = talk.dropped, []
+        for gone in dropped:
+            self._forget.publish(KeyValue(key=gone, value=turn))
+        facts = [fact.number for fact in talk.memory.facts()] if talk.memory else []
+        if (talk.state, facts) != self._memory_said:
+            self._memory_said = talk.state, facts
+            self._memory.publish(KeyValue(key=talk.state, value=str(len(facts))))
+
     def _answer(self) -> None:
         while (job := self._queue.get()) is not None:
             if job is BETWEEN_TURNS:
@@ -111,6 +158,7 @@ class Dialogue(Node):
                 self._reply.publish(KeyValue(key=turn, value=sentence.text))
                 count += 1
             self._end.publish(KeyValue(key=turn, value=str(count)))
+            self._tell_memory(turn)
             if self._why:
                 found = DiagnosticStatus(name="why", hardware_id=turn)
                 found.values = [KeyValue(key=key, value=value) for key, value in reasons(self.mind).items()]
@@ -121,6 +169,8 @@ class Dialogue(Node):
         self.mind.wake()
         self._queue.put(None)
         self._thread.join(timeout=3)
+        if memory := self.mind.memory_talk.memory:
+            memory.close()
 
 
 def decode_line(message) -> str:

@@ -1,5 +1,6 @@
 """The page in the browser: shows the conversation and the robot, and takes the person's words, sound and Stop."""
 
+import json
 import math
 import sys
 import threading
@@ -9,7 +10,8 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.callback_groups import CallbackGroup
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
+from std_msgs.msg import Int64, String
+from std_srvs.srv import SetBool, Trigger
 
 from esc_robot.assets import wheel_files
 from esc_robot.audio.playback import Playback
@@ -57,6 +59,10 @@ class Web(Node):
         self.drawing = robot_drawing(profile)
         self.state, self._lock = PageState(), threading.Lock()
         self._chat, self._interrupt = self.publisher("/chat/text"), self.publisher("/conversation/interrupt")
+        self._forget = self.publisher("/memory/forget")
+        self._consent, self._memory_list = self.client("/memory/consent"), self.client("/memory/list")
+        self._forget_all = self.client("/memory/forget_everything")
+        self._memory: dict | None = None        # as /memory/list tells it; None: not known
         self._microphone = self.publisher("/audio/microphone") if audio else None
         self._resampler: StreamResampler | None = None
         self.playback = Playback(EARS_RATE) if audio else None
@@ -64,7 +70,8 @@ class Web(Node):
         self._pulled_until = 0.0
         self._pose: list[float | None] = []
         self._closed, self._follower = threading.Event(), None
-        actions = Actions(self._snapshot, self._say, self._stop, self._on_microphone if audio else None)
+        actions = Actions(self._snapshot, self._say, self._stop, self._on_microphone if audio else None,
+                          self._remember, self._forget_fact)
         about = {"robot": profile.title, "help": help_lines(country), "own_sound": audio}
         three_js = wheel_files("nicegui") / "index.js"
         self.server = PageServer(host, port, token, actions, about, self.drawing, three_js)
@@ -90,6 +97,8 @@ class Web(Node):
         self.listen("/conversation/event", self._shown(
             lambda event: self.state.event(event.name, event.turn, event.stamp, event.values)), decode_shown_event)
         self.listen("/conversation/interrupt", self._on_interrupt)
+        self.listen("/conversation/forget", self._shown(lambda gone: self.state.forgotten(gone.key, gone.value)))
+        self.listen("/memory/state", lambda message: self._ask_memory())
         self.listen("/diagnostics", self._on_diagnostics)
         self.listen("/audio/speaker", self._on_sound, decode_sound)
 
@@ -104,13 +113,40 @@ class Web(Node):
     def _snapshot(self) -> dict:
         self._pose = []     # a new page wants the pose, moved or not
         with self._lock:
-            return self.state.snapshot()
+            return self.state.snapshot() | {"memory": self._memory}
 
     def _say(self, text: str) -> None:
         self._chat.publish(String(data=text))
 
     def _stop(self) -> None:
         self._interrupt.publish(KeyValue(key="", value="stopped on the page"))
+
+    def _remember(self, agreed: bool) -> None:
+        self._call(self._consent, SetBool.Request(data=agreed), self._on_memory_changed)
+
+    def _forget_fact(self, number: int | None) -> None:
+        """None: everything."""
+        if number is None:
+            self._call(self._forget_all, Trigger.Request(), self._on_memory_changed)
+        else:
+            self._forget.publish(Int64(data=number))
+
+    def _ask_memory(self) -> None:
+        self._call(self._memory_list, Trigger.Request(), self._on_memory)
+
+    def _call(self, client, request, done) -> None:
+        if client.service_is_ready():
+            client.call_async(request).add_done_callback(lambda future: done(future.result()))
+        elif client is not self._memory_list:
+            self.server.tell([{"memory_failed": True}])
+
+    def _on_memory_changed(self, response) -> None:
+        if not response.success:
+            self.server.tell([{"memory_failed": True}])
+
+    def _on_memory(self, response) -> None:
+        self._memory = json.loads(response.message)
+        self.server.tell([{"memory": self._memory}])
 
     def _on_interrupt(self, message) -> None:
         if self.playback:
@@ -122,6 +158,8 @@ class Web(Node):
 
     def _on_diagnostics(self, message) -> None:
         for status in message.status:
+            if status.name == "dialogue" and self._memory is None:
+                self._ask_memory()
             with self._lock:
                 updates = self.state.alive(status.name, status.level == DiagnosticStatus.OK, time.time())
             self.server.tell(updates)

@@ -48,13 +48,16 @@ HEADERS = {
 class Actions:
     """What a page can do; each is called in the server's thread. snapshot: all that a page shows, as it opens.
 
-    microphone: bytes of int16 sound and its rate in Hz; None: this microphone has ended.
+    microphone: bytes of int16 sound and its rate in Hz; None: this microphone has ended. remember: the person agrees,
+    or no longer. forget: number of a fact; None: everything.
     """
 
     snapshot: Callable[[], dict]
     say: Callable[[str], None]
     stop: Callable[[], None]
     microphone: Callable[[bytes | None, int], None] | None = None
+    remember: Callable[[bool], None] | None = None
+    forget: Callable[[int | None], None] | None = None
 
 
 @dataclass(eq=False)
@@ -237,6 +240,10 @@ class PageServer:
                 self._actions.say(" ".join(value.split()))
             elif name == "stop":
                 self._actions.stop()
+            elif name == "remember" and isinstance(value, bool) and self._actions.remember:
+                self._actions.remember(value)
+            elif name == "forget" and (value == "everything" or type(value) is int) and self._actions.forget:
+                self._actions.forget(None if value == "everything" else value)
             elif name == "hears":
                 page.hears = value is True
             elif name == "microphone" and self._actions.microphone:

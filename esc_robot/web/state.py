@@ -153,6 +153,14 @@ class PageState:
                 updates.append({"turn": turn.as_dict()})
         return [{"silence": turn_id}, *updates, *self._status_if_changed()]
 
+    def forgotten(self, turn_id: str, but: str) -> list[dict]:
+        """/conversation/forget: the turn leaves the page; with an empty id all do, but the turn ``but``."""
+        gone = [turn for turn in self.turns if (turn.id == turn_id if turn_id else turn.id != but)]
+        for turn in gone:
+            self.turns.remove(turn)
+            self._sounding.discard(turn.key)
+        return [{"forgotten": [turn.key for turn in gone]}, *self._status_if_changed()]
+
     def alive(self, node: str, well: bool, now: float) -> list[dict]:
         """A node's line on /diagnostics."""
         self._alive[node] = (well, now)

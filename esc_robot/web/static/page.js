@@ -5,6 +5,15 @@ const STATUS = {
   connecting: "Connecting", lost: "Connection lost, trying again", asleep: "The robot is not answering",
   waking: "Waking up", ready: "Ready", listening: "Listening", thinking: "Thinking", speaking: "Speaking",
 };
+const MEMORY = {
+  off: "The robot keeps nothing of you. If you switch this on, it keeps what you tell it of your life, locked on its "
+    + "machine, and knows it next time. Whoever asks it here can hear that, and those who run the machine could open it. "
+    + "What you tell in a crisis is never kept.",
+  on: "The robot keeps what you tell it of your life, locked on its machine. Whoever asks it here can hear that, and "
+    + "those who run the machine could open it. What you tell in a crisis is never kept.",
+  stopped: "The robot adds nothing. What it kept before lies unused, until you have it forgotten.",
+  unreachable: "The robot cannot get at its memory now.",
+};
 const RECONNECT_MS = 1000;
 const LONG_CAPTION = 90; // characters; longer ones are set smaller
 const $ = (id) => document.getElementById(id);
@@ -37,7 +46,8 @@ function receive(message) {
   const [[name, value]] = Object.entries(message);
   ({
     hello: welcome, status: showStatus, turn: showTurn, partial: showPartial, words: showWords,
-    pose: (positions) => robot?.pose(positions),
+    pose: (positions) => robot?.pose(positions), memory: showMemory, forgotten: (keys) => keys.forEach(forgetTurn),
+    memory_failed: () => notice("The robot's memory did not do that. Try again, or ask those who run the robot."),
     silence: (turn) => { voice.silence(turn); stopWords(); },
     microphone: (answer) => {
       if (answer !== "taken") return;
@@ -47,7 +57,7 @@ function receive(message) {
   })[name]?.(value);
 }
 
-function welcome({ robot: name, help, microphone: offered, own_sound: ownSound, turns: known, partial, status }) {
+function welcome({ robot: name, help, microphone: offered, own_sound: ownSound, turns: known, partial, status, memory }) {
   document.title = `Talk with ${name}`;
   document.querySelector("h1").textContent = document.title;
   showHelp(help);
@@ -62,6 +72,7 @@ function welcome({ robot: name, help, microphone: offered, own_sound: ownSound, 
   known.forEach(showTurn);
   showPartial(partial);
   showStatus(status);
+  showMemory(memory);
 }
 
 function showStatus(status) {
@@ -130,6 +141,13 @@ function showTurn(turn) {
   if (stay) $("log").scrollTop = $("log").scrollHeight;
   caption(turn);
   showFacts();
+}
+
+function forgetTurn(key) {
+  if (turns.get(key) === [...turns.values()].at(-1)) $("caption-user").textContent = $("caption-robot").textContent = "";
+  shown.get(key)?.entry.remove();
+  shown.delete(key);
+  turns.delete(key);
 }
 
 // Only what is new is added: a screen reader then reads that, and nothing twice.
@@ -210,6 +228,44 @@ function showFacts() {
   }));
 }
 
+// --- What the robot remembers of the person
+
+function showMemory(memory) {
+  $("memory").hidden = !memory || memory.state === "none";
+  if (!memory) return;
+  const { state, facts } = memory;
+  const on = state === "on";
+  $("memory-about").textContent = MEMORY[state];
+  $("remember").setAttribute("aria-checked", on);
+  $("remember").querySelector("span").textContent = on ? "on" : "off";
+  $("remember").disabled = state === "unreachable";
+  $("forget-me").hidden = state === "off";
+  const buttons = [...$("facts").querySelectorAll("button")];
+  const focused = buttons.indexOf(document.activeElement);
+  $("facts").replaceChildren(...facts.toReversed().map(factItem));
+  const left = $("facts").querySelectorAll("button");
+  if (focused >= 0) (left[Math.min(focused, left.length - 1)] ?? $("remember")).focus();
+}
+
+function factItem({ number, source, told }) {
+  const item = element("li", "", "");
+  const when = new Date(told * 1000);
+  const day = element("time", "", when.toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" }));
+  day.dateTime = when.toISOString();
+  const button = element("button", "", "Forget");
+  button.type = "button";
+  button.setAttribute("aria-label", `Forget: ${source}`);
+  button.addEventListener("click", () => tell({ forget: number }));
+  item.append(element("span", "", source), day, button);
+  return item;
+}
+
+function forgetMe() {
+  if (!confirm("Erase everything that the robot remembers of you, and this conversation?")) return;
+  tell({ forget: "everything" });
+  $("remember").focus();
+}
+
 // --- What the person does
 
 function send() {
@@ -273,6 +329,8 @@ $("line").addEventListener("keydown", (event) => {
 $("talk").addEventListener("click", () => switchMicrophone(!talking));
 $("sound").addEventListener("click", () => switchSound(!voice.on));
 $("stop").addEventListener("click", stop);
+$("remember").addEventListener("click", () => tell({ remember: $("remember").getAttribute("aria-checked") !== "true" }));
+$("forget-me").addEventListener("click", forgetMe);
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") stop(); });
 // Where this page is the robot's only loudspeaker, its sound begins with the person's first click or key.
 for (const name of ["click", "keydown"]) {
