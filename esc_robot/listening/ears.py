@@ -24,7 +24,7 @@ from esc_robot.listening.vad import RATE, WINDOW, SileroVad
 
 # While the robot speaks, echo cancelling takes most of the user's voice too and leaves next to nothing of the robot's:
 # so much probability in two windows is a hint.
-HINT = 0.2
+HINT = 0.15
 HINT_S = 0.5            # after a hint that no speech followed the robot goes on
 LONGEST_HINT_S = 1.5    # what hints for so long and is no speech is a noise,
 WARY_S = 5.0            # for which the robot is not held so soon again
