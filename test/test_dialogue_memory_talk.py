@@ -15,7 +15,7 @@ from esc_robot.care.crisis import CrisisProtocol
 from esc_robot.dialogue import memory as memory_module
 from esc_robot.dialogue.memory import Memory
 from esc_robot.dialogue.memory_talk import NEUTRAL, day
-from esc_robot.dialogue.mind import Mind
+from esc_robot.dialogue.mind import Mind, reasons
 from esc_robot.dialogue.selector import Chooser
 from esc_robot.dialogue.transformers_engine import TransformersEngine
 from esc_robot.dialogue.views import VIEWS
@@ -111,6 +111,16 @@ def test_the_newest_facts_that_fit_are_shown(begin, budget):
     shown = [name for name in ("aunt", "boss", "cousin", "doctor", "editor", "father") if name in prompt(mind)]
     assert shown == ["aunt", "boss", "cousin", "doctor", "editor", "father"][6 - len(shown):]
     assert (len(shown) == 0) == (budget == 20) and (budget != 200 or 0 < len(shown) < 6)
+
+
+def test_why_says_what_is_remembered_of_a_turn(begin):
+    mind = begin()
+    say(mind, SISTER)
+    assert "remembered" not in reasons(mind)
+    say(agreed(mind), SISTER)
+    assert reasons(mind)["remembered"] == SISTER
+    say(mind, "hello")
+    assert reasons(mind)["remembered"] == "nothing of this turn"
 
 
 def test_what_is_told_in_this_conversation_stands_only_in_its_history(begin):

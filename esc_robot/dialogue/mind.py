@@ -228,7 +228,8 @@ def reasons(mind: Mind) -> dict[str, str]:
                   for number, one in enumerate(choice.candidates, 1)}
     elif not stats.prompt_tokens:
         found["reply"] = f"fixed words, in {stats.seconds:.2f} s: the model was not asked"
-    found["memory"] = f"{mind.memory_talk.state}; of this turn it keeps: {' '.join(stats.kept) or 'nothing'}"
+    if mind.memory_talk.state == "on":
+        found["remembered"] = " ".join(stats.kept) or "nothing of this turn"
     if stats.prompt_tokens:
         view = next(name for name, view in VIEWS.items() if view is mind.view)
         found["model"] = (

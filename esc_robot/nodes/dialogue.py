@@ -4,7 +4,6 @@ import itertools
 import json
 import queue
 import sys
-import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -83,8 +82,7 @@ class Dialogue(Node):
         self.serve("/memory/forget_everything", lambda request, response: self._change(
             lambda talk: talk.forget_all(), response))
         self._queue.put(BETWEEN_TURNS)      # the system prompt is computed before anyone speaks
-        self._thread = threading.Thread(target=self._answer, daemon=True)
-        self._thread.start()
+        self._thread = self.work(self._answer)
         self.ready()
         self._tell_memory()
 
