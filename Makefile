@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-# Programs and libraries that no wheel brings: for all, for the page's picture and tests, for the tests' sound card.
+# What no wheel brings: for all, for the page's picture and tests, for the tests' sound card, people's speech.
 APT := flite espeak-ng libosmesa6 libportaudio2
 APT_BROWSER := chromium
 APT_TEST := pulseaudio pulseaudio-utils libasound2-plugins
+APT_SPEECH := pocketsphinx-testdata
 export HF_HUB_OFFLINE := 1
 export MUJOCO_GL := osmesa
 
@@ -21,6 +22,7 @@ test: models lint $(VENV)/tests-ready
 	$(PY) -m pytest $(ARGS)
 
 bench: models
+	@-sh .ci/apt $(APT_SPEECH)
 	$(PY) -m esc_robot.bench $(ARGS)
 
 lint: $(VENV)/ready
@@ -43,7 +45,7 @@ $(VENV)/browser-tried: $(VENV)/ready
 	@touch $@
 
 $(VENV)/tests-ready: $(VENV)/ready
-	@sh .ci/apt $(APT_TEST) $(APT_BROWSER)
+	@sh .ci/apt $(APT_TEST) $(APT_BROWSER) $(APT_SPEECH)
 	@touch $@
 
 clean:

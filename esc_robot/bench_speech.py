@@ -1,9 +1,10 @@
 """The ears measured on speech in voices other than the robot's: words, ends of turns, silence, own voice.
 
-Recorded human speech comes with none of the packages in use: these figures are for synthetic voices.
+The words are read by three synthetic voices and, where Debian's pocketsphinx-testdata is installed, by a person.
 """
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from esc_robot.audio.echo import EchoCanceller, EchoPath
 from esc_robot.audio.resample import resample
+from esc_robot.audio.wavefile import read_wav
 from esc_robot.bench_conversation import percentiles, talk_over
 from esc_robot.listening.ears import BargeIn, Ears, Heard, SpeechEnded, SpeechStarted
 from esc_robot.listening.recognizer import RECOGNIZERS, Recognizer, make_recognizer, transcribe
@@ -20,6 +22,8 @@ from esc_robot.speaking.flite import flite_line
 from esc_robot.speaking.voice import make_voice
 
 OUT = Path("runs/bench/speech.json")
+#: Sentences of a novel read for LibriVox (public domain), 16 kHz, with their words.
+RECORDED = Path("/usr/share/pocketsphinx/test/data/librivox")
 VOICES = ("slt", "rms", "awb")
 SENTENCES = (
     "I have not been sleeping well since my father passed away.",
@@ -48,11 +52,11 @@ HALTING = (
     ("Since the summer", "I am alone in the evenings."), ("I do not know", "how to say this."),
     ("My father died", "three weeks ago."), ("I would like to", "see my children."),
 )
-#: As a person would count errors: "3" is "three", "can't" is "can not".
+#: As a person would count errors: "3" is "three", "can't" is "can not", "ill-disposed" is "ill disposed".
 NORMAL = jiwer.Compose([
-    jiwer.ExpandCommonEnglishContractions(), jiwer.ToLowerCase(), jiwer.RemovePunctuation(),
-    jiwer.SubstituteWords({"cannot": "can not", "3": "three"}), jiwer.RemoveMultipleSpaces(), jiwer.Strip(),
-    jiwer.ReduceToListOfListOfWords()])
+    jiwer.ExpandCommonEnglishContractions(), jiwer.ToLowerCase(), jiwer.SubstituteRegexes({"-": " "}),
+    jiwer.RemovePunctuation(), jiwer.SubstituteWords({"cannot": "can not", "3": "three", "mr": "mister"}),
+    jiwer.RemoveMultipleSpaces(), jiwer.Strip(), jiwer.ReduceToListOfListOfWords()])
 PAUSES_S = (0.5, 2.0)
 NOISE_MINUTES = 10
 OWN_VOICE_GAIN, OWN_VOICE_DELAY_S, ROOM_S = 0.2, 0.08, 0.1
@@ -70,8 +74,8 @@ def bench_speech() -> None:
     """Writes runs/bench/speech.json; about ten minutes."""
     figures = {name: words(make_recognizer(name)) for name in RECOGNIZERS}
     whisper = make_recognizer("whisper")
-    figures |= {"turn_end": turn_ends(whisper), "invented_words": invented_words(whisper), **own_voice(whisper)}
-    figures["barge_in_ms"] = talk_over()
+    figures |= {"turn_end": turn_ends(whisper), "invented_words": invented_words(whisper),
+                "own_voice_turns": own_voice_turns(whisper), "barge_in_ms": talk_over()}
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
@@ -81,6 +85,8 @@ def words(recognizer: Recognizer) -> dict:
     """Word error rate clean and in noise at 10 dB, and seconds of computing for a second of speech."""
     rng, figures, spent, spoken = np.random.default_rng(0), {}, 0.0, 0.0
     lines = [(line, flite_line(line, voice)) for line in SENTENCES for voice in VOICES]
+    synthetic, lines = len(lines), lines + recorded()
+    said = [line for line, _ in lines]
     for name, noise_db in (("wer_clean", None), ("wer_10db", 10)):
         heard = []
         for _, pcm in lines:
@@ -90,8 +96,24 @@ def words(recognizer: Recognizer) -> dict:
             began = time.perf_counter()
             heard.append(transcribe(recognizer, sound).text)
             spent, spoken = spent + time.perf_counter() - began, spoken + len(sound) / RATE
-        figures[name] = round(jiwer.wer([line for line, _ in lines], heard, NORMAL, NORMAL), 4)
+        figures[name] = word_errors(said, heard)
+        print(f"{recognizer.name}: {name} of synthetic voices {word_errors(said[:synthetic], heard[:synthetic])}, "
+              f"of a person {word_errors(said[synthetic:], heard[synthetic:])}", flush=True)
     return figures | {"rtf": round(spent / spoken, 3)}
+
+
+def word_errors(said: list[str], heard: list[str]) -> float | None:
+    """Word error rate; None where nothing was said."""
+    return round(jiwer.wer(said, heard, NORMAL, NORMAL), 4) if said else None
+
+
+def recorded() -> list[tuple[str, np.ndarray]]:
+    """(words, int16 [n]) of sentences that a person read; none where they are not installed."""
+    if not RECORDED.is_dir():
+        print("no recorded speech of people; install it with: apt install pocketsphinx-testdata", flush=True)
+        return []
+    return [(line[1], read_wav(RECORDED / f"{line[2]}.wav"))
+            for line in re.finditer(r"<s> (.+) </s> \((.+)\)", (RECORDED / "transcription").read_text())]
 
 
 def turn_ends(recognizer: Recognizer) -> dict:
@@ -135,7 +157,7 @@ def invented_words(recognizer: Recognizer) -> int:
     return sum(len(text.split()) for text in heard)
 
 
-def own_voice(recognizer: Recognizer) -> dict:
+def own_voice_turns(recognizer: Recognizer) -> int:
     """Turns that two minutes of the robot's voice in a room open, by chance or by taking its own floor."""
     voice, rng, ears, echo = make_voice("hibari"), np.random.default_rng(0), Ears(recognizer), EchoCanceller()
     room = rng.normal(0, 0.15, int(ROOM_S * RATE)) * np.exp(-np.linspace(0, 6, int(ROOM_S * RATE)))
@@ -150,7 +172,7 @@ def own_voice(recognizer: Recognizer) -> dict:
         events = ears.feed(echo.clean(near[start:start + 320]))
         opened += sum(isinstance(event, SpeechStarted | BargeIn) for event in events)
     ears.close()
-    return {"own_voice_turns": opened, "own_voice_seconds": round(len(far) / RATE)}
+    return opened
 
 
 def listen(ears: Ears, sound: np.ndarray) -> list[tuple[float, object]]:

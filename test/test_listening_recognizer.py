@@ -4,6 +4,7 @@ import jiwer
 import numpy as np
 import pytest
 
+from esc_robot.bench_speech import recorded, word_errors
 from esc_robot.errors import Problem
 from esc_robot.listening.recognizer import make_recognizer, transcribe
 from esc_robot.listening.vad import RATE
@@ -35,6 +36,13 @@ def test_spoken_lines_are_understood(recognizer, voice):
     heard = [recognizer.transcribe(flite_line(line, voice)) for line in LINES]
     assert jiwer.wer([words(line) for line in LINES], [words(one.text) for one in heard]) <= 0.05
     assert all(0.5 < one.confidence <= 1 for one in heard)
+
+
+def test_a_person_reading_aloud_is_understood(recognizer):
+    if not (lines := recorded()):
+        pytest.skip("no recorded speech of people (pocketsphinx-testdata)")
+    heard = [recognizer.transcribe(pcm).text for _, pcm in lines]
+    assert word_errors([line for line, _ in lines], heard) <= 0.1
 
 
 @pytest.mark.parametrize("line", ["Yes.", "No.", "Thank you."])
