@@ -147,8 +147,8 @@ NODES = {
         "the page in the browser: robot in 3D, captions, conversation, typing, sound, stop, help lines, consent to be remembered",
         ("/chat/text", "/audio/microphone", "/conversation/interrupt", "/memory/forget"),
         ("/chat/text", "/speech/activity", "/speech/partial", "/speech/text", "/dialogue/strategy", "/dialogue/reply", "/dialogue/end",
-         "/audio/speaker", "/speech/words", "/conversation/event", "/conversation/interrupt", "/conversation/forget", "/memory/state",
-         "/joint_states", "/diagnostics"),
+         "/audio/speaker", "/speech/words", "/conversation/event", "/conversation/hold", "/conversation/interrupt", "/conversation/forget",
+         "/memory/state", "/joint_states", "/diagnostics"),
         on="page"),
 }
 

@@ -1,13 +1,15 @@
 """Who has the floor: scripted users who speak over the robot, with the robot's sound in its own microphone."""
 
+import socket
 import time
 import wave
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from std_msgs.msg import Bool
 
-from esc_robot.nodes.base import seconds, stamped
+from esc_robot.nodes.base import Sound, encode_sound, seconds, stamped
 
 REPLY = ("I am here with you, and we can take all the time you need today.",
          "It makes sense that you feel tired after a week like the one you had.",
@@ -109,3 +111,22 @@ def test_the_robot_says_a_gentle_word_after_a_long_silence(start_node, probe):
     probe.node.event("long_silence", "silence-1", seconds=45)
     assert probe.wait(lambda: probe.heard["/dialogue/reply"], 30)
     assert probe.heard["/dialogue/reply"][0].key == "silence-1" and len(probe.heard["/dialogue/reply"][0].value) > 10
+
+
+def test_a_page_that_is_the_loudspeaker_is_held_too(start_node, probe):
+    start_node("web", audio=True, port=free_port())
+    probe.listen("/conversation/event")
+    assert probe.awake("web")
+    probe.say("/audio/speaker", encode_sound(Sound(np.full(36000, 8000, np.int16), 24000, "t1", 0)))
+    probe.say("/audio/speaker", encode_sound(Sound(np.zeros(0, np.int16), 24000, "t1", last=True)))
+    assert probe.wait(lambda: probe.events("sentence_started"), 10)
+    probe.say("/conversation/hold", Bool(data=True))
+    assert not probe.wait(lambda: probe.events("turn_finished"), 2)
+    probe.say("/conversation/hold", Bool(data=False))
+    assert probe.wait(lambda: probe.events("turn_finished"), 10)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]

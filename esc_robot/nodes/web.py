@@ -97,6 +97,7 @@ class Web(Node):
         self.listen("/conversation/event", self._shown(
             lambda event: self.state.event(event.name, event.turn, event.stamp, event.values)), decode_shown_event)
         self.listen("/conversation/interrupt", self._on_interrupt)
+        self.listen("/conversation/hold", lambda message: self._on_hold(message.data))
         self.listen("/conversation/forget", self._shown(lambda gone: self.state.forgotten(gone.key, gone.value)))
         self.listen("/memory/state", lambda message: self._ask_memory())
         self.listen("/diagnostics", self._on_diagnostics)
@@ -155,6 +156,12 @@ class Web(Node):
         with self._lock:
             updates = self.state.interrupted(message.key)
         self.server.tell(updates)
+
+    def _on_hold(self, held: bool) -> None:
+        if self.playback:
+            self.playback.hold(held)
+            self._wake_clock()
+        self.server.tell([{"hold": held}])
 
     def _on_diagnostics(self, message) -> None:
         for status in message.status:

@@ -48,6 +48,7 @@ function receive(message) {
     hello: welcome, status: showStatus, turn: showTurn, partial: showPartial, words: showWords,
     pose: (positions) => robot?.pose(positions), memory: showMemory, forgotten: (keys) => keys.forEach(forgetTurn),
     memory_failed: () => notice("The robot's memory did not do that. Try again, or ask those who run the robot."),
+    hold: (held) => voice.hold(held),
     silence: (turn) => { voice.silence(turn); stopWords(); },
     microphone: (answer) => {
       if (answer !== "taken") return;

@@ -1,9 +1,13 @@
 // The robot's voice in the browser, and the browser's microphone for the robot.
 
+// A hold that nobody takes back ends after so long, as the robot's own loudspeaker does it.
+const LONGEST_HOLD_MS = 6000;
+
 export class Voice {
   #context = null;
   #until = 0;
   #playing = new Set();
+  #held = 0;
 
   get on() {
     return this.#context !== null;
@@ -41,12 +45,20 @@ export class Voice {
     this.#until = start + buffer.duration;
   }
 
+  // Fall silent and lose nothing; not held: go on from there.
+  hold(held) {
+    clearTimeout(this.#held);
+    this.#context?.[held ? "suspend" : "resume"]();
+    if (held) this.#held = setTimeout(() => this.hold(false), LONGEST_HOLD_MS);
+  }
+
   // Drop what is left of a turn; of all turns where the id is empty.
   silence(turn) {
     for (const playing of this.#playing) {
       if (!turn || playing.turn === turn) playing.source.stop();
     }
     this.#until = 0;
+    this.hold(false);
   }
 }
 
