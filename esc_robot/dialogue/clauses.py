@@ -23,7 +23,7 @@ def words_of(name: str) -> str:
 _ENGLISH = yaml.safe_load(config("care/english.yaml").read_text())
 DAYS, MONTHS = words_of("days"), words_of("months")
 _SPELL = [(re.compile(wrong, re.I), right) for wrong, right in _ENGLISH["spelling"]]
-_CAPITALS = re.compile(rf"\b(?:{DAYS}|{re.sub('[|](?:march|may)', '', MONTHS)})\b", re.I)
+_CAPITALS = re.compile(rf"\b(?:{DAYS}|{re.sub('[|](?:march|may)', '', MONTHS)}|(?<=in )ma(?:rch|y))\b", re.I)
 _FULL = [(re.compile(short, re.I), long) for short, long in _ENGLISH["in_full"]]
 _HEDGES = re.compile(rf"^(?:(?:{words_of('hedges')})\b(?!'|-)[,\s]*)+", re.I)
 _TAILS = re.compile(rf"(?:[,\s]+(?:{words_of('tails')}))+$", re.I)
@@ -32,7 +32,7 @@ _AHEAD = re.compile(rf"\b(?:{words_of('ahead').format(days=DAYS, months=MONTHS)}
 _SOMEBODY = re.compile(rf"\b(?:{words_of('people')})\b(?: (?:all|both))?$", re.I)
 _DROPPED = re.compile(rf"(?:just |never |only |still |even )?(?:{words_of('dropped')})\b", re.I)
 _KIN_NAME = re.compile(rf"(?:(\w+) )?\b({words_of('kin_names')})\b", re.I)
-_LEAVING = re.compile(rf"\b(?:am|is|are|'s) (?:\w+ )?(?:{words_of('leaving')})\b|"
+_LEAVING = re.compile(rf"\b(?:am|is|are|'s) (?:(?:also|now|just|really|not|still|soon) )?(?:{words_of('leaving')})\b|"
                       r"\b(?:am|is|are) (?:not )?going to [a-z]+")
 _BARE = re.compile(rf"(?:\bis|'s|\bare|'re) (?:{words_of('bare')})\b", re.I)
 _SINCE = re.compile(r"\bsince (?:an?|one|two|three|four|five|six|seven|eight|nine|ten|\d+) (?:year|month|week|day)s?\b",
@@ -59,8 +59,9 @@ _BE = ("am", "is", "are", "was", "were", "'s", "'m", "'re")
 class Clause:
     """``text``: the user's words, spelling mended; ``said``: in the second person, without a full stop; ``person``:
     ``I``, ``other`` (somebody else) or ``thing``; ``kind``: ``past``, ``was``, ``ahead``, ``state``, ``habit``,
-    ``wish``, ``opinion``, ``unable``, ``undone``, ``unknown`` or ``have``; ``contrast``: it stands after a "but";
-    ``last``: nothing follows; ``odd``: the tags do not go together, the words were misheard or the grammar broken."""
+    ``wish``, ``opinion``, ``unable``, ``undone``, ``unknown``, ``would`` or ``have``; ``contrast``: it stands after
+    a "but"; ``last``: nothing follows; ``odd``: the tags do not go together, the words were misheard or the grammar
+    broken."""
 
     text: str
     said: str
@@ -130,7 +131,9 @@ def _parts(sentence: str) -> list[tuple[str, bool]]:
     for piece in filter(None, pieces):
         opener = re.match(rf"(?:{_OPENERS})\b", piece, re.I)
         bare = _HEDGES.sub("", piece)
-        if parts and not _opens(bare) and not (opener and opener[0].lower() == "but"):
+        purpose = opener and opener[0].lower() == "so" and re.match(r"\w+ (?:can|could|will|would|does|do)\b", bare)
+        listed = parts and opener and opener[0].lower() == "and" and not _opens(parts[-1][0])  # "me and my dad"
+        if parts and (purpose or listed or not _opens(bare)) and not (opener and opener[0].lower() == "but"):
             joint = " " if opener else ", "
             parts[-1] = (f"{parts[-1][0]}{joint}{piece}", parts[-1][1])
         else:
@@ -148,24 +151,32 @@ def _adjunct(words: str) -> str:
     if not match or not _subject_ends(_tags(words[match.end():])):
         return ""
     # "in the car I had" goes on with a relative clause
-    relative = re.search(r"\b(?:the|a) \w+ $", match[0]) and re.match(r"(?:I|he|she|they|we)\b", words[match.end():])
+    relative = re.search(r"\b(?:the|a) (?!evening|morning|afternoon|night|end|summer|winter|weekend)\w+ $", match[0]) \
+        and re.match(r"(?:I|he|she|they|we)\b", words[match.end():])
     return "" if relative else match[0]
 
 
 def _tags(words: str) -> list[tuple[str, str]]:
     """Parts of speech, mended where what stands before decides: a word after "I" or "she" is its verb."""
     tags = tagged(words)
+    first = tags[0][0].lower() if tags else ""
     for at, (word, tag) in enumerate(tags):
         low, before = word.lower(), tags[at - 1][0].lower() if at else ""
         if _KIN_NAME.fullmatch(low):
             tag = "NN"
         elif low == "used" and before not in _BE and at + 1 < len(tags) and tags[at + 1][0] == "to":
             tag = "VBD"
-        elif at == 1 and before in ("i", "we", "they", "he", "she") and low.isalpha():
-            plain = before in ("i", "we", "they")
+        elif at > 1 and _SOMEBODY.search(before) and tags[at - 1][1] == "NN" and (tag == "VB" or (
+                tag in ("NN", "JJ") and tags[at + 1:at + 2] and tags[at + 1][1] in ("DT", "PRP", "PRP$", "IN", "TO"))):
+            tag = "VBP"     # "my daughter call the helper"
+        elif at and first in ("i", "we", "they", "he", "she") and low.isalpha() \
+                and all(other == "RB" for _, other in tags[1:at]):
+            plain = first in ("i", "we", "they")
             tag = {"NN": "VBP", "VB": "VBP", "JJ": "VBP", "VBN": "VBD", "NNP": "VBP",
                    "NNS": tag if plain else "VBZ"}.get(tag, tag)
-            if low in ("all", "both", "only", "just"):
+            if tag == "VBP" and not plain and low in _PASTS:
+                tag = "VBD"
+            if low in ("all", "both", "only", "just", "really", "still"):
                 tag = "RB"
         tags[at] = (word, tag)
     if not any(tag in _FINITE for _, tag in tags):
@@ -179,7 +190,7 @@ def _subject_ends(tags: list[tuple[str, str]]) -> int:
     at = 0
     if tags and (tags[0][0].lower() in _PRONOUNS or tags[0][1] in ("PRP", "EX")):
         at = 1
-    else:
+    if not at or tags[1:2] and tags[1][0].lower() == "and":
         while at < len(tags) and at < 7 and (tags[at][1] in _NOMINAL or (
                 at and tags[at][0].lower() in _JOINERS) or (
                 at and tags[at - 1][0].lower() == "and" and tags[at][0].lower() in ("i", "me"))):
@@ -216,7 +227,7 @@ def _clause(part: str, contrast: bool, last: bool, before: list[str]) -> Clause 
     person = _person(subject, tags[:ends])
     words, odd = _agreeing(words, tags, ends, person)
     said = second_person(adjunct + words)
-    kind = _kind(words, tags[ends:], person)
+    kind = _kind(words, tags[ends:], person, adjunct)
     return Clause(adjunct + words, said, second_person(subject), person, kind, contrast, last,
                   odd or bool(re.search(r"[A-Za-z]+n't not\b", words)))
 
@@ -240,10 +251,14 @@ def _agreeing(words: str, tags: list[tuple[str, str]], ends: int, person: str) -
                                                               "all", "police") or any(
         word.lower() == "and" for word, _ in tags[:ends])
     low = verb.lower()
-    # "is finish", "was work": a form of be with a bare verb; "since" with a length of time
+    # "have send", "is finish"; "since" with a length of time
     follows = next((t for _, t in rest[at + 1:] if t != "RB"), "")
-    odd = (low in _BE and follows in ("VB", "VBP")) or low in ("ain't", "ai", "seen", "done") \
-        or bool(_SINCE.search(words) or _BARE.search(words))
+    odd = low in ("have", "has", "had", "'ve") and follows in ("VB", "VBP")
+    odd = odd or low in ("ain't", "ai", "seen", "done") or bool(_SINCE.search(words) or _BARE.search(words))
+    if low in _BE and person != "thing" and re.fullmatch(r"NN", rest[-1][1]) and len(rest) == at + 2 \
+            and rest[-1][0].lower() not in STOPWORDS | {"home"}:
+        # "I was pharmacist": a learner's missing article
+        words = re.sub(r"(\w+)$", lambda noun: f"{'an' if noun[1][0].lower() in 'aeiou' else 'a'} {noun[1]}", words)
     if person != "I" and not plural and tag == "VBP" and low not in (*_BE, "'ve", "have", "do") and low.isalpha():
         ending = "es" if re.search(r"(?:s|sh|ch|x|z|o)$", low) else "s"
         stem = low[:-1] + "ie" if re.search(r"[^aeiou]y$", low) else low
@@ -252,8 +267,8 @@ def _agreeing(words: str, tags: list[tuple[str, str]], ends: int, person: str) -
     return words, odd or bool(_DANGLING.search(words))
 
 
-def _kind(words: str, rest: list[tuple[str, str]], person: str) -> str:
-    low = in_full(words).lower()
+def _kind(words: str, rest: list[tuple[str, str]], person: str, adjunct: str) -> str:
+    low = in_full(adjunct + words).lower()
     head = [(word.lower(), tag) for word, tag in rest if tag != "RB" or word in ("n't", "not")]
     verb, tag = head[0]
     after, tags = " ".join(word for word, _ in head[:6]), [t for _, t in head[1:3]]
@@ -271,6 +286,8 @@ def _kind(words: str, rest: list[tuple[str, str]], person: str) -> str:
     owns = re.match(r"(?:'ve|have|has|'s) got |own |(?:have|has) (?!n't|not)", f"{after} ")
     if owns and (not perfect or " got" in after):
         return "have"
+    if verb in ("would", "could", "might", "should", "'d") and not re.match(r"'d (?:\w+ed|been) ", f"{after} "):
+        return "wish" if person == "I" and re.match(r"(?:would|'d) (?:like|love|rather|want)", after) else "would"
     if verb in ("will", "'ll", "wo", "shall") or _LEAVING.search(low):
         return "ahead"
     if person == "I" and re.match(r"(?:want|wish|hope)(?:ed)? |need |(?:'d|would) (?:like|love|rather|want)", after):
@@ -281,7 +298,7 @@ def _kind(words: str, rest: list[tuple[str, str]], person: str) -> str:
     if tag == "VBD":
         being = verb in ("was", "were", "had", "used") and not after.startswith("had to")
         return "was" if being and not {"VBG", "VBN"} & set(tags) else "past"
-    if person == "I" and re.match(r"(?:think|believe|suppose|reckon|feel like)\b", after):
+    if person == "I" and re.match(r"(?:think|believe|suppose|reckon|feel like)\b(?! (?:about|of)\b)", after):
         return "opinion"
     if _AHEAD.search(low) and not re.search(r"\b(?:every|since)\b", low):
         return "ahead"

@@ -45,14 +45,16 @@ def moves(text: str, turns: int) -> list[Move]:
     parts = sentences(full)
     found = []
     for rule in _rules()["moves"]:
-        if turns < rule.get("turns", 0) or (rule["unless"] and rule["unless"].search(full)):
+        if turns < rule.get("turns", 0):
             continue
         if rule["whole"]:
             match, at = rule["whole"].search(full), None
+            heard = full
         else:
             hits = ((hit, k) for k, part in enumerate(parts) if (hit := rule["when"].search(part)))
             match, at = next(hits, (None, None))
-        if match:
+            heard = parts[at] if match else ""
+        if match and not (rule["unless"] and rule["unless"].search(heard)):
             groups = {name: second_person(words) for name, words in match.groupdict().items() if words}
             rest = "" if at is None else " ".join(parts[:at] + parts[at + 1:])
             found.append(Move(rule["name"], rule["act"], rule["replies"], groups, rest))

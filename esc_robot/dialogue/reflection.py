@@ -14,9 +14,11 @@ from functools import cache
 import yaml
 
 from esc_robot.assets import config
-from esc_robot.dialogue.clauses import Clause, clauses, infinitive, second_person, words_of
+from esc_robot.dialogue.acts import asks
+from esc_robot.dialogue.clauses import Clause, clauses, infinitive, mended, second_person, sentences, words_of
+from esc_robot.dialogue.words import STOPWORDS
 
-WORDS = range(3, 15)    # of a clause that is said back; longer ones sound like parroting
+WORDS = range(2, 15)    # of a clause that is said back; longer ones sound like parroting
 JOINT = 15              # words of two clauses that are said back together
 CONTRAST = 24           # and of two of which the first is denied
 
@@ -24,6 +26,7 @@ _UNSAID = re.compile(
     rf"\b(?:{words_of('unsaid')})\b|^(?:that|this|these|those|some|what|one)\b|\b(?:this|these|those)$|"
     r"^it's (?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b|"
     r"\b(?:do|does|did|is|was|has|have|were|are|said|says?)$", re.I)
+_THANKS = re.compile(r"\bthank you\b", re.I)
 _TELLING = re.compile(rf"\b(?:{words_of('telling')})\b|n't\b", re.I)
 _EVALUATION = re.compile(r"^(?:it|that|this)(?:'s| is| was)\b", re.I)
 _POINTS = re.compile(rf"{_EVALUATION.pattern} (?:{words_of('pointing')})", re.I)
@@ -40,8 +43,8 @@ _YEARS = re.compile(r"\b((?:\d+|two|three|four|five|six|seven|eight|nine|ten|ele
                     r"(?! (?:old|ago|younger|older|from|later|earlier|time))", re.I)
 _SHE = re.compile(rf"\b(?:{words_of('women')})$", re.I)
 _HE = re.compile(rf"\b(?:{words_of('men')})$", re.I)
-_UNNAMED = ("you", "your", "he", "she", "they", "it", "we", "the", "my", "a", "there", "every", "nobody", "everyone",
-            "people", "last", "no", "now", "on", "in", "at")
+_UNNAMED = ("every", "nobody", "everyone", "everybody", "people", "last", "no", "now", "today", "yesterday", "tomorrow",
+            "even", "maybe", "perhaps", "probably", "sometimes", "one", "next", "nothing", "first")
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,20 @@ def said_back(text: str) -> str | None:
                 and _joint(one, other, CONTRAST):
             return _sentence(f"{one.said}, {_inside(other)}")
     best = telling_clauses(text)[:1]
+    if not every:
+        return _fragments(text)
     if len(every) == 2 and best and _joint(*every, JOINT) and not any(_EVALUATION.match(one.text) for one in every):
         return _sentence(f"{every[0].said}, {'but' if every[1].contrast else 'and'} {_inside(every[1])}")
     return _sentence(best[0].said) if best else None
+
+
+def _fragments(text: str) -> str | None:
+    """Words without a verb, as they were said: "First time in five weeks."."""
+    parts = [part.strip(" .!") for part in sentences(mended(text))]
+    said = ", ".join([*parts[:1], *(part[0].lower() + part[1:] for part in parts[1:])])
+    plain = 2 <= len(said.split()) <= 10 and not asks(text) and not _UNSAID.search(said)
+    opens = re.match(r"(?:what|when|so|ok|yes|no|not|maybe|but)\b", said, re.I)
+    return _sentence(second_person(said)) if plain and not opens else None
 
 
 def _joint(one: Clause, other: Clause, most: int) -> bool:
@@ -110,7 +124,7 @@ def questions(text: str, context: str, salt: str = "") -> list[Question]:
     that was said before, by both."""
     ranked = telling_clauses(text) or [
         clause for clause in sorted(clauses(text), key=lambda one: -_weight(one))
-        if not clause.odd and (not re.search(r"\byou", clause.text, re.I) or _SAYS.search(clause.text))]
+        if not clause.odd and (_SAYS.search(clause.text) or not re.search(r"\byou", clause.text, re.I))]
     found: list[Question] = []
     for clause in ranked[:1]:
         found += _questions_of(clause, context, salt or text)
@@ -130,29 +144,35 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
     said = None if said and said in context else said
     echoed = bool(before) and any(clause.said.lower() in before[-1][1].lower().split("?")[0] and
                                   not _begins_with_question(before[-1][1]) for clause in clauses(before[-1][0]))
-    found = []
-    best = telling_clauses(text)[:1]
+    found, wanted, best = [], [], telling_clauses(text)[:1]
     good = any(_GLAD.search(clause.text) and _theirs(clause) for clause in clauses(text))
-    if said and (good or (glad and _theirs(best[0]))) and not _GLAD_NOT.search(text):
+    if said and (good or (glad and (not best or _theirs(best[0])))) and not _GLAD_NOT.search(text):
         found += [("Affirmation", f"{said} {text_}") for text_ in _turned(_tellings()["glad"], text)
                   if text_ not in context and (asking or "?" not in text_)]
     if said and contrasted(text):
         found.append(("Reflective Statements", f"{said} That is not the same thing at all."))
     if asking:
-        asks = questions(text, context)
-        asks.sort(key=lambda one: (not one.apt, echoed and not one.embeds))
-        for one in asks:
+        wanted = sorted(questions(text, context), key=lambda one: (not one.apt, echoed and not one.embeds))
+        for one in wanted if said else (one for one in wanted if one.apt or one.embeds):
             if one.embeds or (echoed and one.apt) or not said:
                 found.append(("Clarification", one.text))
             else:
                 found.append(("Clarification", f"{said} {one.text}"))
     if said:
-        found.append(("Reflective Statements", f"{said} {company(context, text)}"))
+        # Where nothing in the clause calls for a question, company is as good, and every other turn gets it.
+        first = not echoed and not (wanted and wanted[0].apt) and not contrasted(text) and not good
+        at = 0 if first and zlib.crc32(text.encode()) % 2 else len(found)
+        found.insert(at, ("Reflective Statements", f"{said} {company(context, text)}"))
     return found
 
 
 def _theirs(clause: Clause) -> bool:
     return clause.person != "other" or clause.subject.lower().startswith(("your ", "they"))
+
+
+def unread(context: str) -> list[tuple[str, str]]:
+    """What is said where nothing can be said back: company, that was not yet said."""
+    return [("Others", text) for text in _tellings()["unread"] if text not in context]
 
 
 def _begins_with_question(reply: str) -> bool:
@@ -193,14 +213,16 @@ def pronouns(subject: str) -> dict[str, str]:
 def _questions_of(clause: Clause, context: str, salt: str) -> list[Question]:
     label = f"{clause.kind} {clause.person}"
     apt, plain = [], []
+    embeddable = _sayable(clause) and len(clause.said.split()) > 2 and _EMBEDDED.match(clause.said)
     slots = {"clause": _inside(clause), "inf": infinitive(clause), **pronouns(clause.subject)}
     for entry in _tellings()["questions"]:
         if label not in entry["kinds"] or (entry["unless"] and entry["unless"].search(f"{context} {clause.text}")):
             continue
         match = entry["when"].search(clause.text) if entry["when"] else None
         embeds = "{clause}" in entry["text"] or "{inf}" in entry["text"]
-        if (entry["when"] and not match) or (embeds and not (_sayable(clause) and _EMBEDDED.match(clause.said))) or (
-                "{inf}" in entry["text"] and not slots["inf"]):
+        if (entry["when"] and not match) or (embeds and not embeddable):
+            continue
+        if "{inf}" in entry["text"] and not slots["inf"]:
             continue
         text = entry["text"].format(**slots, **(_groups(match) if match else {}))
         (apt if match else plain).append(Question(text, bool(match), embeds))
@@ -216,7 +238,7 @@ def _groups(match: re.Match) -> dict[str, str]:
 
 
 def _sayable(clause: Clause) -> bool:
-    return len(clause.said.split()) in WORDS and not clause.odd and not _UNSAID.search(clause.text)
+    return len(clause.said.split()) in WORDS and not clause.odd and not _UNSAID.search(_THANKS.sub("", clause.text))
 
 
 def _weight(clause: Clause) -> float:
@@ -232,7 +254,7 @@ def _inside(clause: Clause) -> str:
     """A clause as it stands inside a sentence."""
     said = clause.said
     first = said.split()[0]
-    named = first[0].isupper() and first.lower() not in _UNNAMED
+    named = first[0].isupper() and first.lower() not in STOPWORDS and first.lower() not in _UNNAMED
     return said if named else said[0].lower() + said[1:]
 
 

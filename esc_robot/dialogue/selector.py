@@ -19,7 +19,7 @@ from esc_robot.dialogue.conversation import Turn
 from esc_robot.dialogue.encoder import Encoder
 from esc_robot.dialogue.models import find
 from esc_robot.dialogue.moves import Move, clock, fact_about, filled, moves
-from esc_robot.dialogue.reflection import said_back, told
+from esc_robot.dialogue.reflection import said_back, telling_clauses, told, unread
 
 REPLIES = ("auto", "chosen", "written")
 NEAR = 0.78         # a fetched reply must lie at least this near
@@ -110,9 +110,12 @@ class Chooser:
         if "reflection" in self.sources and (act in TELLING or not sure):
             found += [Candidate(reply, strategy, "reflection", 0.0) for strategy, reply in
                       told(text, _pairs(turns), asking and not _asked_thrice(said), act == "good_news" and sure)]
-        if self._fetcher:
+        if self._fetcher and (self._check or not found):
             found += [candidate for candidate in self._fetcher.fetch(reading.vector)
                       if candidate.near >= NEAR or self.sources == ("fetched",)]
+        if "reflection" in self.sources:
+            found += [Candidate(reply, strategy, "reflection", 0.0) for strategy, reply in unread(" ".join(said))
+                      if not sure and not asks(text)]
         if "act" in self.sources:
             found += own
         sentences = {sentence for reply in said for sentence in _sentences(reply)}
@@ -137,14 +140,18 @@ class Chooser:
 
     def _slots(self, turns: list[Turn], said: list[str], memory: str, move: Move, asking: bool) -> dict:
         def telling() -> str | None:
-            return next((reply for _, reply in told(move.rest, _pairs(turns), asking)), None)
+            enough = any(len(clause.said.split()) > 4 for clause in telling_clauses(move.rest))
+            return next((reply for _, reply in told(move.rest, _pairs(turns), asking)), None) if enough else None
+
+        # what was asked of the robot before is nothing that was told
+        tellings = [turn for turn in reversed(turns) if not moves(turn.user, 1)]
 
         def earlier() -> str | None:
-            return next((reply for turn in reversed(turns) for strategy, reply in told(turn.user, _pairs(turns))
-                         if strategy == "Clarification"), None) if asking else None
+            return next((reply for turn in tellings for strategy, reply in told(turn.user, _pairs(turns))
+                         if strategy == "Clarification" and len(reply.split()) > 7), None) if asking else None
         return {"telling": telling, "next": lambda: telling() or earlier(),
                 "told": lambda: next(filter(None, (said_back(words) for words in
-                                                   (move.rest, *(turn.user for turn in reversed(turns))))), None),
+                                                   (move.rest, *(turn.user for turn in tellings)))), None),
                 "last": lambda: re.sub(r"^(?:I said|Once more): ", "", said[-1]) if said else None,
                 "fact": lambda: fact_about(move.groups["topic"]),
                 "forgot": lambda: self._fixed["other_days"]["on" if memory == "on" else "none"],
