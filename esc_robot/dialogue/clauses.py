@@ -133,7 +133,8 @@ def _parts(sentence: str) -> list[tuple[str, bool]]:
         bare = _HEDGES.sub("", piece)
         purpose = opener and opener[0].lower() == "so" and re.match(r"\w+ (?:can|could|will|would|does|do)\b", bare)
         listed = parts and opener and opener[0].lower() == "and" and not _opens(parts[-1][0])  # "me and my dad"
-        if parts and (purpose or listed or not _opens(bare)) and not (opener and opener[0].lower() == "but"):
+        cause = parts and opener and opener[0].lower() == "because" and len(f"{parts[-1][0]} {piece}".split()) < 15
+        if parts and (purpose or listed or cause or not _opens(bare)) and not (opener and opener[0].lower() == "but"):
             joint = " " if opener else ", "
             parts[-1] = (f"{parts[-1][0]}{joint}{piece}", parts[-1][1])
         else:
@@ -316,6 +317,8 @@ def infinitive(clause: Clause) -> str | None:
     head = clause.said.lower().split()[0]
     if head == "you're" or low in ("are", "were", "was"):
         verb, rest = "be", words if head == "you're" else rest
+    elif head == "you've" and clause.kind == "past":
+        return None
     elif head == "you've" or low == "have":
         verb, rest = "have", re.sub(r"^got\b ?", "", words) if head == "you've" else rest
     elif re.search(r"(?:n't|^not|^never|^used|^had|'d|^could|^can|^will|^would|^should)$", low) or not rest:

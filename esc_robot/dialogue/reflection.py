@@ -88,7 +88,7 @@ def said_back(text: str) -> str | None:
     together, or the most telling clause."""
     every = clauses(text)
     for one, other in zip(every, every[1:], strict=False):
-        if _DENIED.match(one.text) and other.person == "I" and not _DENIED.match(other.text) \
+        if _DENIED.match(one.text) and one.kind != "past" and other.person == "I" and not _DENIED.match(other.text) \
                 and _joint(one, other, CONTRAST):
             return _sentence(f"{one.said}, {_inside(other)}")
     best = telling_clauses(text)[:1]
@@ -150,7 +150,8 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
         found += [("Affirmation", f"{said} {text_}") for text_ in _turned(_tellings()["glad"], text)
                   if text_ not in context and (asking or "?" not in text_)]
     if said and contrasted(text):
-        found.append(("Reflective Statements", f"{said} That is not the same thing at all."))
+        found += [("Reflective Statements", f"{said} {text_}") for text_ in _turned(_tellings()["contrasts"], text)
+                  if text_ not in context]
     if asking:
         wanted = sorted(questions(text, context), key=lambda one: (not one.apt, echoed and not one.embeds))
         for one in wanted if said else (one for one in wanted if one.apt or one.embeds):
@@ -221,6 +222,8 @@ def _questions_of(clause: Clause, context: str, salt: str) -> list[Question]:
         match = entry["when"].search(clause.text) if entry["when"] else None
         embeds = "{clause}" in entry["text"] or "{inf}" in entry["text"]
         if (entry["when"] and not match) or (embeds and not embeddable):
+            continue
+        if "{clause}" in entry["text"] and "'ve" in clause.said:
             continue
         if "{inf}" in entry["text"] and not slots["inf"]:
             continue
