@@ -173,6 +173,14 @@ def test_a_cough_holds_the_robot_for_half_a_second_and_opens_no_turn(ears):
     assert kinds(events) == [Hold, Hold]
 
 
+def test_voices_in_the_background_hold_the_robot_once_and_not_again_and_again(ears):
+    line = np.resize(flite_line("I have not been sleeping well since my father passed away."), 5 * RATE)
+    babble = sum(np.roll(line, shift).astype(float) for shift in np.random.default_rng(0).integers(0, len(line), 30))
+    ears.robot(speaks=True)
+    events = feed(ears, (babble * 800 / babble.std()).astype(np.int16))
+    assert kinds(events) == [Hold, Hold]
+
+
 def test_a_robot_that_begins_into_the_users_words_is_held(ears):
     said = flite_line("I have not been sleeping well since my father passed away.")
     feed(ears, silence(0.5), said[:RATE])

@@ -26,8 +26,8 @@ from esc_robot.listening.vad import RATE, WINDOW, SileroVad
 # so much probability in two windows is a hint.
 HINT = 0.15
 HINT_S = 0.5            # after a hint that no speech followed the robot goes on
-LONGEST_HINT_S = 1.5    # what hints for so long and is no speech is a noise,
-WARY_S = 5.0            # for which the robot is not held so soon again
+LONGEST_HINT_S = 1.5    # what hints for so long and is no speech is a noise
+WARY_S = 5.0            # after a hint that was none the robot is held for speech alone
 BARGE_IN_S = 0.8        # of speech against the robot's: whoever says that much wants the floor
 PARTIAL_S = 0.25        # between two looks at a streaming recogniser's words
 CUT_OFF_S = 1.5         # who speaks again so soon had not finished
@@ -231,10 +231,9 @@ class Ears:
             self._wary = max(self._wary - WINDOW_S, 0.0)
             return self._hold() if hint and self._robots_floor and not self._wary else []
         self._held_for += WINDOW_S
-        noise = self._held_for >= LONGEST_HINT_S
-        if self._utterance or self._ended or self._since_hint < HINT_S and not noise:
+        if self._utterance or self._ended or self._since_hint < HINT_S and self._held_for < LONGEST_HINT_S:
             return []
-        self._wary = WARY_S if noise else 0.0
+        self._wary = WARY_S
         return self._release()
 
     def _follow(self) -> None:
