@@ -50,7 +50,8 @@ _PRONOUNS = ("i", "we", "he", "she", "they", "it", "you", "that", "this", "there
 _NOMINAL = ("PRP$", "DT", "PDT", "JJ", "JJR", "JJS", "NN", "NNS", "NNP", "NNPS", "CD", "POS")
 _DANGLING = re.compile(r"\b(?:the|an?|my|your|his|their|our|its|and|or|of|every|very)$", re.I)
 _OWNERS = ("my", "your", "his", "her", "our", "their", "the", "a", "an", "its", "s", "'s", "no", "some", "any")
-_JOINERS = ("and", "of", "at", "in", "next", "from", "on", "with", "to", "round")
+_JOINERS = ("and", "of", "at", "in", "next", "from", "on", "with", "to", "round", "across", "behind", "near",
+            "over", "under")
 _FINITE = ("VBD", "VBZ", "VBP", "MD")
 _BE = ("am", "is", "are", "was", "were", "'s", "'m", "'re")
 
@@ -277,7 +278,7 @@ def _kind(words: str, rest: list[tuple[str, str]], person: str, adjunct: str) ->
         "VBN" in tags or after.startswith(f"{verb} been") or (verb == "'d" and "VBD" in tags))
     if person == "I" and re.search(r"\b(?:can|could) (?:\w+ )?not\b|\b(?:un)?able to\b", low):
         return "unable"
-    if re.search(r"\b(?:do|does|did) not (?:even |really )?(?:know|understand|remember)\b|\bno idea\b", low):
+    if re.search(r"\b(?:do|does) not (?:even |really )?(?:know|understand|remember)\b|\bno idea\b", low):
         return "unknown"
     if person == "I" and (re.match(r"I never \w", words) and tag in ("VBD", "VBN")
                           or re.match(r"(?:have|'ve) (?:n't|not|never)\b", after)):
@@ -327,7 +328,7 @@ def infinitive(clause: Clause) -> str | None:
         verb = lemma(low)
     if not verb or verb == "be" and re.match(r"going to|not\b", rest):
         return None
-    return f"{verb} {rest}"
+    return None if rest in ("it", "them", "one", "him", "her", "that") else f"{verb} {rest}"
 
 
 def lemma(past: str) -> str | None:

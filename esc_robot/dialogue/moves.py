@@ -12,6 +12,7 @@ from functools import cache
 import yaml
 
 from esc_robot.assets import config
+from esc_robot.dialogue.acts import ASKING
 from esc_robot.dialogue.clauses import in_full, second_person, sentences
 
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -57,8 +58,10 @@ def moves(text: str, turns: int) -> list[Move]:
         if match and not (rule["unless"] and rule["unless"].search(heard)):
             groups = {name: second_person(words) for name, words in match.groupdict().items() if words}
             rest = "" if at is None else " ".join(parts[:at] + parts[at + 1:])
-            found.append(Move(rule["name"], rule["act"], rule["replies"], groups, rest))
-    return found
+            # the question that ends a turn wants its answer first
+            asked = at is None or (rule["act"] in ASKING and at == len(parts) - 1)
+            found.append((not asked, Move(rule["name"], rule["act"], rule["replies"], groups, rest)))
+    return [move for _, move in sorted(found, key=lambda pair: pair[0])]
 
 
 def filled(move: Move, replies: list[dict], slots: dict[str, Callable[[], str | None]]) -> list[dict]:

@@ -205,16 +205,19 @@ def loss(text: str, context: str) -> str | None:
 
 
 def pronouns(subject: str) -> dict[str, str]:
-    """``he`` and ``him`` for a subject: "she" and "her" for "your sister"."""
+    """``he`` and ``him`` for a subject: "she" and "her" for "your sister"; "your vet" where that is not known."""
     head = re.split(r" (?:of|at|in|from|with) ", subject)[0]
-    return {"he": "she", "him": "her"} if _SHE.search(head) else {"he": "he", "him": "him"} if _HE.search(head) \
-        else {"he": "they", "him": "them"}
+    if _SHE.search(head) or _HE.search(head):
+        return {"he": "she", "him": "her"} if _SHE.search(head) else {"he": "he", "him": "him"}
+    named = head.lower().startswith("your ") and not head.endswith("s") and len(head.split()) < 4
+    return {"he": head, "him": head} if named else {"he": "they", "him": "them"}
 
 
 def _questions_of(clause: Clause, context: str, salt: str) -> list[Question]:
     label = f"{clause.kind} {clause.person}"
     apt, plain = [], []
-    embeddable = _sayable(clause) and len(clause.said.split()) > 2 and _EMBEDDED.match(clause.said)
+    embeddable = _sayable(clause) and len(clause.said.split()) > 2 and _EMBEDDED.match(clause.said) \
+        and clause.said.lower().startswith(clause.subject.lower())
     slots = {"clause": _inside(clause), "inf": infinitive(clause), **pronouns(clause.subject)}
     for entry in _tellings()["questions"]:
         if label not in entry["kinds"] or (entry["unless"] and entry["unless"].search(f"{context} {clause.text}")):

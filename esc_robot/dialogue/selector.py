@@ -1,7 +1,9 @@
 """The chooser: of all that could be said in answer to a turn, the one reply that is said, with its strategy.
 
-Every candidate passes the last check, an encoder that was trained to tell a reply that follows from one that misses,
-contradicts or invents. The first candidate above its threshold is said; when there is none, a short safe reply.
+What a turn asks of the robot is answered first (dialogue/moves.py). What it tells is said back, or asked about
+(dialogue/reflection.py); where neither can be done, a fetched reply or one for the turn's act is taken. A last check, an
+encoder that was trained to tell a reply that follows from one that misses, contradicts or invents, reads them where a
+threshold is set: the first above it is said, and when there is none, a short safe reply.
 """
 
 import itertools
@@ -38,7 +40,7 @@ WORDED = ("greets", "goodbye", "thanks", "agrees", "disagrees", "corrects_robot"
           "wants_company", "refuses", "robot_memory", "robot_privacy")
 #: Acts whose own replies follow when those of the move have been said.
 MANY = ("silent_or_unsure", "goodbye", "thanks", "greets", "refuses", "wants_company")
-_NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not) (?:\w+ ){0,3}(?:ask\w*|questions?)\b", re.I)
+_NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not) (?:\w+ ){0,4}(?:ask\w*|questions?)\b", re.I)
 _OF_THE_ROBOT = re.compile(r"\b(?:you\w*|u|robots?|machine|this|record\w*|secret)\b", re.I)
 
 
