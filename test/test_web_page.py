@@ -156,6 +156,51 @@ def keep_picture(page, rest: list[float]) -> None:
         kept.write_bytes(max(pictures)[1])
 
 
+def open_memory(page) -> None:
+    page.locator("#memory summary").click()
+    page.locator("#remember").wait_for()
+
+
+def test_consent_the_list_and_forgetting_work_by_keyboard_with_names_for_a_screen_reader(visit):
+    """Before the tests that speak of danger: what is told in a crisis is not kept."""
+    page, second = visit(), visit()
+    open_memory(page)
+    switch = page.get_by_role("switch", name="Remember me")
+    assert switch.get_attribute("aria-checked") == "false" and not page.locator("#forget-me").is_visible()
+    assert "keeps nothing of you" in page.locator("#memory-about").inner_text()
+    switch.focus()
+    page.keyboard.press("Space")
+    for each in (page, second):
+        each.locator("#remember[aria-checked=true]").wait_for(state="attached")
+    for line in ("My sister Ottilie lives in Bristol.", "I lost my job in May."):
+        say(page, line)
+        page.locator("#facts li", has_text=line).wait_for()
+    found = axe.Axe().run(page).response["violations"]
+    assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
+
+    page.get_by_role("button", name="Forget: I lost my job in May.").focus()
+    page.keyboard.press("Enter")
+    page.locator("#facts li", has_text="job").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.ariaLabel") == "Forget: My sister Ottilie lives in Bristol."
+    assert wait(page, lambda: page.locator(".turn .user", has_text="my job").count() == 0)
+    page.reload()
+    wait_for_status(page, "ready", "speaking")
+    open_memory(page)
+    page.locator("#facts li", has_text="Ottilie").wait_for()
+
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.locator("#forget-me").press("Enter")
+    assert page.locator("#facts li").count() == 1
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#forget-me").press("Enter")
+    page.locator("#facts li").wait_for(state="detached")
+    page.locator("#remember[aria-checked=false]").wait_for()
+    for each in (page, second):
+        assert wait(each, lambda each=each: each.locator(".turn").count() == 0)
+    assert page.evaluate("document.activeElement.id") == "remember"
+    assert page.errors == []
+
+
 def test_a_typed_line_is_answered_aloud_while_the_body_moves(visit):
     page = visit(picture=True, device_scale_factor=1.5)
     page.wait_for_selector("#robot[data-ready=true]")
@@ -291,47 +336,3 @@ def test_a_page_that_loses_the_robot_says_so_and_keeps_the_line(visit):
     say(page, "Are you there?")
     assert page.input_value("#line") == "Are you there?"
     assert "lost the robot" in page.locator("#notice").inner_text()
-
-
-def open_memory(page) -> None:
-    page.locator("#memory summary").click()
-    page.locator("#remember").wait_for()
-
-
-def test_consent_the_list_and_forgetting_work_by_keyboard_with_names_for_a_screen_reader(visit):
-    page, second = visit(), visit()
-    open_memory(page)
-    switch = page.get_by_role("switch", name="Remember me")
-    assert switch.get_attribute("aria-checked") == "false" and not page.locator("#forget-me").is_visible()
-    assert "keeps nothing of you" in page.locator("#memory-about").inner_text()
-    switch.focus()
-    page.keyboard.press("Space")
-    for each in (page, second):
-        each.locator("#remember[aria-checked=true]").wait_for(state="attached")
-    for line in ("My sister Ottilie lives in Bristol.", "I lost my job in May."):
-        say(page, line)
-        page.locator("#facts li", has_text=line).wait_for()
-    found = axe.Axe().run(page).response["violations"]
-    assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
-
-    page.get_by_role("button", name="Forget: I lost my job in May.").focus()
-    page.keyboard.press("Enter")
-    page.locator("#facts li", has_text="job").wait_for(state="detached")
-    assert page.evaluate("document.activeElement.ariaLabel") == "Forget: My sister Ottilie lives in Bristol."
-    assert wait(page, lambda: page.locator(".turn .user", has_text="my job").count() == 0)
-    page.reload()
-    wait_for_status(page, "ready", "speaking")
-    open_memory(page)
-    page.locator("#facts li", has_text="Ottilie").wait_for()
-
-    page.once("dialog", lambda dialog: dialog.dismiss())
-    page.locator("#forget-me").press("Enter")
-    assert page.locator("#facts li").count() == 1
-    page.once("dialog", lambda dialog: dialog.accept())
-    page.locator("#forget-me").press("Enter")
-    page.locator("#facts li").wait_for(state="detached")
-    page.locator("#remember[aria-checked=false]").wait_for()
-    for each in (page, second):
-        assert wait(each, lambda each=each: each.locator(".turn").count() == 0)
-    assert page.evaluate("document.activeElement.id") == "remember"
-    assert page.errors == []

@@ -158,6 +158,20 @@ def test_when_everything_is_forgotten_only_the_request_stays():
     assert state.forgotten("", "")[0] == {"forgotten": ["turn-2"]} and shown(state) == []
 
 
+def test_what_still_comes_of_a_forgotten_turn_is_not_shown_and_is_no_other_turns():
+    state = awake()
+    state.typed("I have a dog.", 100.0)
+    state.reply("chat-1", "You have a dog.")
+    state.typed("Not answered yet.", 101.0)
+    state.forgotten("", "")
+    state.typed("Hello.", 102.0)
+    state.reply("chat-1", "What is it called?")
+    state.event("turn_finished", "chat-1", 103.0, {})
+    state.reply("chat-2", "All right.")
+    state.reply("chat-3", "Hello to you.")
+    assert [(turn["user"], turn["sentences"]) for turn in shown(state)] == [("Hello.", ["Hello to you."])]
+
+
 def test_help_lines_name_the_robots_country_first_and_every_other_with_a_line():
     lines = help_lines("DE")
     assert lines["here"]["emergency"] == "112" and "0800" in lines["here"]["number"]

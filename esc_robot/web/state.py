@@ -36,6 +36,7 @@ class ShownTurn:
     stamps: dict[str, float] = field(default_factory=dict)
     written: bool = False
     over: str = ""
+    forgotten: bool = False
 
     @property
     def latency_ms(self) -> dict[str, int]:
@@ -100,7 +101,8 @@ class PageState:
 
     def reply(self, turn_id: str, sentence: str) -> list[dict]:
         turn = self._answered_turn(turn_id)
-        turn.sentences.append(sentence)
+        if not turn.forgotten:
+            turn.sentences.append(sentence)
         return self._told(turn)
 
     def written(self, turn_id: str) -> list[dict]:
@@ -155,9 +157,10 @@ class PageState:
 
     def forgotten(self, turn_id: str, but: str) -> list[dict]:
         """/conversation/forget: the turn leaves the page; with an empty id all do, but the turn ``but``."""
-        gone = [turn for turn in self.turns if (turn.id == turn_id if turn_id else turn.id != but)]
+        gone = [turn for turn in self.turns if not turn.forgotten
+                and (turn.id == turn_id if turn_id else not but or turn.id != but)]
         for turn in gone:
-            self.turns.remove(turn)
+            turn.user, turn.sentences, turn.forgotten = "", [], True    # it stays for what still comes of it
             self._sounding.discard(turn.key)
         return [{"forgotten": [turn.key for turn in gone]}, *self._status_if_changed()]
 
