@@ -1,9 +1,9 @@
 """The chooser: of all that could be said in answer to a turn, the one reply that is said, with its strategy.
 
 What a turn asks of the robot is answered first (dialogue/moves.py). What it tells is said back, or asked about
-(dialogue/reflection.py); where neither can be done, a fetched reply or one for the turn's act is taken. A last check, an
-encoder that was trained to tell a reply that follows from one that misses, contradicts or invents, reads them where a
-threshold is set: the first above it is said, and when there is none, a short safe reply.
+(dialogue/reflection.py); where neither can be done, a fetched reply or one for the act of the turn is taken. A last
+check, an encoder that was trained to tell a reply that follows from one that misses, contradicts or invents, reads them
+where a threshold is set: the first above it is said, and when there is none, a short safe reply.
 """
 
 import itertools
