@@ -173,12 +173,12 @@ def test_a_cough_holds_the_robot_for_half_a_second_and_opens_no_turn(ears):
     assert kinds(events) == [Hold, Hold]
 
 
-def test_voices_in_the_background_hold_the_robot_once_and_not_again_and_again(ears):
+def test_voices_in_the_background_hold_the_robot_less_and_less(ears):
     line = np.resize(flite_line("I have not been sleeping well since my father passed away."), 5 * RATE)
     babble = sum(np.roll(line, shift).astype(float) for shift in np.random.default_rng(0).integers(0, len(line), 30))
     ears.robot(speaks=True)
-    events = feed(ears, (babble * 800 / babble.std()).astype(np.int16))
-    assert kinds(events) == [Hold, Hold]
+    events = feed(ears, np.tile((babble * 800 / babble.std()).astype(np.int16), 4))
+    assert set(kinds(events)) == {Hold} and 2 <= sum(event.held for event in events) <= 4
 
 
 def test_a_robot_that_begins_into_the_users_words_is_held(ears):

@@ -27,7 +27,8 @@ from esc_robot.listening.vad import RATE, WINDOW, SileroVad
 HINT = 0.15
 HINT_S = 0.5            # after a hint that no speech followed the robot goes on
 LONGEST_HINT_S = 1.5    # what hints for so long and is no speech is a noise
-WARY_S = 5.0            # after a hint that was none the robot is held for speech alone
+# After a hint that was none the robot is held for speech alone, each time for twice as long as the last.
+WARY_S, MOST_WARY_S = 1.0, 16.0
 BARGE_IN_S = 0.8        # of speech against the robot's: whoever says that much wants the floor
 PARTIAL_S = 0.25        # between two looks at a streaming recogniser's words
 CUT_OFF_S = 1.5         # who speaks again so soon had not finished
@@ -118,6 +119,7 @@ class Ears:
         self._held = False
         self._against = 0.0                             # seconds of speech the turn had when the robot was held
         self._held_for = self._since_hint = self._wary = 0.0    # seconds
+        self._caution = WARY_S
         self._probability = 0.0                         # of speech, in the last window
         self.decoding = self.real_time_factor = 0.0
 
@@ -187,6 +189,7 @@ class Ears:
         self._fed = self._looked = 0
         self._words = None
         self._aside = self._robots_floor
+        self._caution = WARY_S
         if self._since_end < CUT_OFF_S and not self._robot_speaks:
             self._patience.bridged(self._silence_at_end + self._since_end)
         self._endpointer.silence = self._patience.needed(None)
@@ -233,7 +236,7 @@ class Ears:
         self._held_for += WINDOW_S
         if self._utterance or self._ended or self._since_hint < HINT_S and self._held_for < LONGEST_HINT_S:
             return []
-        self._wary = WARY_S
+        self._wary, self._caution = self._caution, min(2 * self._caution, MOST_WARY_S)
         return self._release()
 
     def _follow(self) -> None:
