@@ -127,6 +127,20 @@ def test_replies_that_changed_are_indexed_again(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.count("indexing 1 replies") == 2
 
 
+def test_the_past_is_read_newest_first_and_only_with_what_there_is():
+    assert encoder.in_context("hi", []) == "hi" and encoder.with_reply("hi", [], "Hello.") == ("hi", "Hello.")
+    assert encoder.in_context("he left", ["my son is ill", "Since when?"]) == ("he left", "Since when? | my son is ill")
+    before = ["my son is ill", "Since when?", "may", "That is long."]
+    assert encoder.with_reply("he left", before, "Oh.") == ("he left | That is long. | may | my son is ill", "Oh.")
+
+
+def test_the_same_words_are_read_otherwise_after_other_words(chooser):
+    encode = chooser._reader.encoder
+    first, second, alone = (encode([encoder.in_context("yes", before)])[0][0] for before in (
+        ["my dog died", "Do you miss her?"], ["i got the job", "Will you take it?"], []))
+    assert first @ second < 0.95 and first @ alone < 0.99
+
+
 def test_vectors_have_length_one_and_do_not_depend_on_the_batch(chooser):
     encode = chooser._reader.encoder
     alone, together = encode(["hello"])[0], encode(["hello", "my landlord has sold the house and we must leave"])[0]

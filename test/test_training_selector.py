@@ -83,11 +83,11 @@ def test_recall_is_full_when_every_reply_lies_on_its_context():
 
 def test_a_check_that_knows_the_right_replies_rejects_every_other():
     held = wrong_replies()[1]
-    right = {entry.right for entry in held}
-    known = rejected(lambda rows: [1 - k % len(held) / 1e4 if reply in right else 0.0
-                                   for k, (_, reply) in enumerate(rows)], held)
-    assert all(known[kind] == 1 for kind in KINDS) and known["misplaced"] < 0.5
-    assert known["right_kept"] == 0.8
+    right = {(entry.before, entry.text): entry.right for entry in held}
+    turns = list(right)
+    known = rejected(lambda before, text, replies: [
+        1 - turns.index((before, text)) / 1e4 if reply == right[before, text] else 0.0 for reply in replies], held)
+    assert known["right_kept"] == 0.8 and known["misplaced"] == 1 and all(known[kind] == 1 for kind in KINDS)
 
 
 def _played(folder, systems):

@@ -13,7 +13,7 @@ import torch
 
 from esc_robot.dialogue.acts import act_chances
 from esc_robot.dialogue.candidates import Candidate, Fetcher
-from esc_robot.dialogue.encoder import DATA, Encoder, entry, in_context, with_reply
+from esc_robot.dialogue.encoder import DATA, Check, Encoder, entry, in_context
 from training.acts import labelled_turns, score
 from training.datasets import corpus, split
 from training.selector import recall, rejected
@@ -26,7 +26,8 @@ def bench_selection(out: Path = Path("runs/bench/selection.json"), turns: int = 
     """``r_at_1_of_100`` over all replies of the test part, also of the turn alone, without what was said before it;
     ``acts``; ``right_kept`` and ``wrong_rejected`` by kind, at the logit ``threshold`` that keeps 80% of the right
     replies; ``ms_p50`` of fetching twelve candidates and scoring them, each encoder on one thread."""
-    dual, check = Encoder("dual"), Encoder("check") if (DATA / "check.onnx").is_file() else None
+    dual = Encoder("dual")
+    check = Check(dual) if (DATA / "check.onnx").is_file() else None
     held = pairs(split(corpus())["test"])
     replies = _vectors(dual, [pair.reply for pair in held])
     contexts = [in_context(pair.text, pair.before) for pair in held]
@@ -34,7 +35,7 @@ def bench_selection(out: Path = Path("runs/bench/selection.json"), turns: int = 
               "r_at_1_of_the_turn_alone": round(recall(held, _vectors(dual, [p.text for p in held]), replies), 3),
               "acts": _acts(dual)}
     if check:
-        kinds = rejected(lambda rows: [float(check([row])[0][0]) for row in rows], wrong_replies()[1])
+        kinds = rejected(lambda before, text, replies: check(text, before, replies).tolist(), wrong_replies()[1])
         result |= {"right_kept": kinds.pop("right_kept"), "threshold": kinds.pop("threshold"), "wrong_rejected": kinds}
     fetcher, spent = Fetcher(dual), []
     for pair in held[:turns]:
@@ -51,12 +52,12 @@ def _vectors(dual: Encoder, texts: list) -> torch.Tensor:
     return torch.tensor(np.concatenate([dual([text])[0] for text in texts]))
 
 
-def _chosen(pair: Pair, dual: Encoder, fetcher: Fetcher, check: Encoder | None) -> list[Candidate]:
+def _chosen(pair: Pair, dual: Encoder, fetcher: Fetcher, check: Check | None) -> list[Candidate]:
     """Twelve candidates for the turn, the likeliest to follow first."""
     found = fetcher.fetch(dual([in_context(pair.text, pair.before)])[0][0], CANDIDATES)
     if not check:
         return found
-    scores = check([with_reply(pair.text, pair.before, candidate.reply) for candidate in found])[0]
+    scores = check(pair.text, pair.before, [candidate.reply for candidate in found])
     return [found[k] for k in np.argsort(-scores)]
 
 

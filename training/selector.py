@@ -14,13 +14,14 @@ import math
 import random
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from esc_robot.dialogue.encoder import in_context, with_reply
+from esc_robot.dialogue.encoder import NEARNESS, in_context, with_reply
 from training.acts import fit_head, labelled_turns, score
 from training.datasets import corpus, split
 from training.selector_data import (
@@ -38,6 +39,15 @@ from training.selector_data import (
 )
 from training.selector_export import export
 from training.selector_model import Trainee
+
+
+@dataclass(frozen=True)
+class Group:
+    """A turn with what was said before it, and four replies of which the first is right."""
+
+    before: tuple[str, ...]
+    text: str
+    replies: list[str]
 
 
 def remembered(before: tuple[str, ...]) -> tuple[str, ...]:
@@ -119,61 +129,73 @@ def train_check(out: Path, epochs: int, rate: float = 1e-4, size: int = 16) -> N
     else:
         model.layers.bert.load_state_dict(dual.layers.bert.state_dict())
 
-    def written(entry: WrongReplies) -> list[tuple[str, str]]:
+    def written(entry: WrongReplies) -> Group:
         lines = [*entry.before, entry.text, entry.right, *entry.wrong.values()]
         if random.random() < 0.4:
             lines = renamed(lines) or lines
         *before, text = lines[:-4]
-        return _group(tuple(before), text, lines[-4:])
+        return Group(tuple(before), text, lines[-4:])
 
-    def misplaced(at: int) -> list[tuple[str, str]]:
-        bad = [right[random.choice(near[at])].reply, right[random.choice(near[at])].reply, random.choice(right).reply]
-        return _group(right[at].before, right[at].text, [right[at].reply, *bad])
+    def misplaced(at: int) -> Group:
+        bad = [right[random.choice(near[at])].reply, random.choice(right).reply, random.choice(right).reply]
+        return Group(right[at].before, right[at].text, [right[at].reply, *bad])
 
-    def changed(at: int) -> list[tuple[str, str]]:
+    def changed(at: int) -> Group:
         reply, other = right[at].reply, right[random.choice(near[at])].reply
         bad = [contradicted(reply) or other, misattributed(reply) or other, invented(reply)]
-        return _group(right[at].before, right[at].text, [reply, *bad])
+        return Group(right[at].before, right[at].text, [reply, *bad])
 
-    def of_other_acts(turn) -> list[tuple[str, str]]:
+    def of_other_acts(turn) -> Group:
         others = random.sample([name for name in names if name not in (turn.act, turn.also)], 3)
-        return _group((), turn.text, [random.choice(replies_of[name]) for name in (turn.act, *others)])
+        return Group((), turn.text, [random.choice(replies_of[name]) for name in (turn.act, *others)])
 
-    def batches() -> list[list[tuple[str, str]]]:
-        """Groups of pairs whose first is right."""
-        some = random.sample(range(len(right)), 5 * len(wrong) // 2)
-        return ([written(entry) for entry in wrong] + [misplaced(at) for at in some[:3 * len(wrong) // 2]]
-                + [changed(at) for at in some[3 * len(wrong) // 2:]]
-                + [of_other_acts(turn) for turn in random.sample(turns, len(wrong) // 2)])
+    def batches() -> list[Group]:
+        some = random.sample(range(len(right)), 7 * len(wrong) // 4)
+        return ([written(entry) for entry in 2 * wrong] + [misplaced(at) for at in some[:len(wrong)]]
+                + [changed(at) for at in some[len(wrong):]]
+                + [of_other_acts(turn) for turn in random.sample(turns, len(wrong) // 4)])
 
     def loss(part):
-        scores = model([pair for group in part for pair in group]).view(len(part), 4)
+        part = [Group(remembered(group.before), as_heard(group.text), group.replies) for group in part]
+        scores = _checked(model, dual, part)
         truth = torch.zeros_like(scores)
         truth[:, 0] = 1
         return (F.cross_entropy(scores, torch.zeros(len(part), dtype=torch.long))
                 + F.binary_cross_entropy_with_logits(scores, truth))
 
-    _run(model, [], loss, batches, epochs, size, rate, lambda: rejected(lambda rows: model.all(rows).tolist(), held),
-         out / "check.pt")
+    def measure():
+        model.layers.eval()
+        with torch.no_grad():
+            found = rejected(lambda *row: _checked(model, dual, [Group(*row)])[0].tolist(), held)
+        model.layers.train()
+        return found
+
+    _run(model, [], loss, batches, epochs, size, rate, measure, out / "check.pt")
 
 
-def _group(before: tuple[str, ...], text: str, replies: list[str]) -> list[tuple[str, str]]:
-    text, before = as_heard(text), remembered(before)
-    return [with_reply(text, before, reply) for reply in replies]
+def _checked(model: Trainee, dual: Trainee, part: list[Group]) -> torch.Tensor:
+    """Logits [groups, replies of each]: what ``esc_robot.dialogue.encoder.Check`` computes."""
+    contexts = dual.all([in_context(group.text, group.before) for group in part])[0]
+    replies = dual.all([reply for group in part for reply in group.replies])[0].view(len(part), -1, 384)
+    scores = model([with_reply(group.text, group.before, reply) for group in part for reply in group.replies])
+    return scores.view(len(part), -1) + NEARNESS * (replies @ contexts[..., None])[..., 0]
 
 
 def rejected(scores, held: list[WrongReplies]) -> dict:
     """Of each kind of wrong reply, the share below the threshold that keeps 80% of the right ones: the threshold and
-    the share that it keeps are stated, too."""
+    the share that it keeps are stated, too. ``scores``: (before, text, replies) -> logits."""
     rng = random.Random(0)
-    right = scores([with_reply(e.text, e.before, e.right) for e in held])
+    right, kinds = [], {"misplaced": [], **{kind: [] for kind in KINDS}}
+    for e in held:
+        others = [rng.choice([other for other in held if other is not e]).right for _ in range(4)]
+        first, *rest = scores(e.before, e.text, [e.right, *e.wrong.values(), *others])
+        right.append(first)
+        for kind, score_of in zip([*e.wrong, *4 * ["misplaced"]], rest, strict=True):
+            kinds[kind].append(score_of)
     threshold = sorted(right)[len(right) // 5]
-    kinds = {"misplaced": [with_reply(e.text, e.before, rng.choice([o for o in held if o is not e]).right)
-                           for e in held for _ in range(4)]}
-    kinds |= {kind: [with_reply(e.text, e.before, e.wrong[kind]) for e in held] for kind in KINDS}
     kept = sum(s >= threshold for s in right) / len(right)
     return {"right_kept": round(kept, 3), "threshold": round(threshold, 3)} | {
-        kind: round(sum(s < threshold for s in scores(rows)) / len(rows), 3) for kind, rows in kinds.items()}
+        kind: round(sum(s < threshold for s in found) / len(found), 3) for kind, found in kinds.items()}
 
 
 def _neighbours(dual: Trainee, right: list[Pair], most: int = 30) -> list[list[int]]:

