@@ -1,13 +1,14 @@
 """What the encoders are trained and measured on, and the blind reading of replies."""
 
 import json
+import re
 
 import pytest
 
 from esc_robot.errors import Problem
 from training import acts, judge_replies, judge_strategies
 from training.datasets import corpus, split
-from training.selector import recall, rejected
+from training.selector import main, recall, rejected
 from training.selector_data import (
     KINDS,
     act_replies,
@@ -88,6 +89,13 @@ def test_a_check_that_knows_the_right_replies_rejects_every_other():
     known = rejected(lambda before, text, replies: [
         1 - turns.index((before, text)) / 1e4 if reply == right[before, text] else 0.0 for reply in replies], held)
     assert known["right_kept"] == 0.8 and known["misplaced"] == 1 and all(known[kind] == 1 for kind in KINDS)
+
+
+@pytest.mark.parametrize("step, lacks", [("check", "train dual first"), ("export", "missing|train them first")])
+def test_a_step_without_what_it_builds_upon_is_one_clear_line(tmp_path, capsys, step, lacks):
+    assert main([step, str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert re.search(lacks, error) and error.count("\n") == 1
 
 
 def _played(folder, systems):

@@ -1,11 +1,12 @@
 """Trains what chooses the robot's words: an encoder of turns and replies with a head for acts, and a last check.
 
-    python -m training.selector all OUT       the three steps below, one after the other: some two hours on one thread
+    python -m training.selector all OUT       the three steps below, one after the other
     python -m training.selector dual OUT      context and reply in one space (in-batch negatives), and the turn's act
     python -m training.selector check OUT     does this reply follow this context? trained on replies that do not
-    python -m training.selector export OUT    both as int8 ONNX into esc_robot/dialogue/data (needs onnx and onnxscript)
+    python -m training.selector export OUT    both as int8 ONNX into esc_robot/dialogue/data
 
 The word vectors stay frozen: they come from the wheel at run time. A step goes on from what OUT holds of it already.
+An epoch of either takes some 25 minutes on one busy thread. To export, `pip install onnx==1.23.2 onnxscript==0.7.2`.
 `python -m training.bench_selection` measures what was exported.
 """
 
@@ -15,6 +16,7 @@ import random
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -22,6 +24,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from esc_robot.dialogue.encoder import NEARNESS, in_context, with_reply
+from esc_robot.errors import Problem
 from training.acts import fit_head, labelled_turns, score
 from training.datasets import corpus, split
 from training.selector_data import (
@@ -240,14 +243,29 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     random.seed(0), torch.manual_seed(0)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    if chosen.what in ("all", "dual"):
-        train_dual(chosen.out, chosen.epochs)
-    if chosen.what in ("all", "check"):
-        train_check(chosen.out, chosen.epochs)
-    if chosen.what in ("all", "export"):
-        export(chosen.out)
+    try:
+        _run_steps(chosen.what, chosen.out, chosen.epochs)
+    except Problem as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _run_steps(what: str, out: Path, epochs: int) -> None:
+    missing = [name for name in ("onnx", "onnxscript") if what in ("all", "export") and not find_spec(name)]
+    if missing:     # said before hours of training, not after
+        raise Problem("package", ", ".join(missing), "is missing; pip install it as training/selector.py says")
+    if what == "check" and not (out / "dual.pt").is_file():
+        raise Problem("encoder", out / "dual.pt", "is missing, the last check is built upon it; train dual first")
+    if what == "export" and not all((out / f"{name}.pt").is_file() for name in ("dual", "check")):
+        raise Problem("encoders", out, "holds no dual.pt and check.pt; train them first")
+    out.mkdir(parents=True, exist_ok=True)
+    if what in ("all", "dual"):
+        train_dual(out, epochs)
+    if what in ("all", "check"):
+        train_check(out, epochs)
+    if what in ("all", "export"):
+        export(out)
 
 
 if __name__ == "__main__":
