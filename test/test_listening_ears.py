@@ -5,10 +5,13 @@ import time
 import numpy as np
 import pytest
 
+from esc_robot.audio.echo import EchoCanceller, EchoPath
+from esc_robot.audio.resample import resample
 from esc_robot.listening.ears import Backchannel, BargeIn, Ears, Heard, Hold, Partial, SpeechEnded, SpeechStarted
 from esc_robot.listening.recognizer import make_recognizer
 from esc_robot.listening.vad import RATE
 from esc_robot.speaking.flite import flite_line
+from esc_robot.speaking.voice import make_voice
 
 FIRST, SECOND = "I feel very lonely here.", "Thank you for listening to me today."
 
@@ -171,6 +174,23 @@ def test_a_cough_holds_the_robot_for_half_a_second_and_opens_no_turn(ears):
     ears.robot(speaks=True)
     events = feed(ears, silence(0.5), flite_line("Ha.")[:int(0.14 * RATE)], silence(3))
     assert kinds(events) == [Hold, Hold]
+
+
+def test_an_s_spoken_into_the_robots_words_holds_it_before_the_vowel_is_heard(ears):
+    robot = make_voice("hibari").speak("I am here with you, and we can take all the time you need for it today.")
+    robot = np.tile(resample(robot.pcm, robot.rate, RATE), 2)
+    said, room, canceller = flite_line("Stop, I need a moment."), EchoPath(0.2, 0.08), EchoCanceller()
+    user = np.zeros(len(robot))
+    user[5 * RATE:5 * RATE + len(said)] = said[:len(robot) - 5 * RATE]
+    heard = (user + room.through(robot) + np.random.default_rng(0).normal(0, 58, len(robot))).astype(np.int16)
+    first, vowel = 5 * RATE + np.flatnonzero(np.abs(said) > 300)[0], int(0.2 * RATE)
+    ears.robot(speaks=True)
+    held = []
+    for start in range(0, len(robot), 320):
+        canceller.played(robot[start:start + 320])
+        held += [start for event in ears.feed(canceller.clean(heard[start:start + 320]))
+                 if isinstance(event, Hold) and event.held]
+    assert held[-1] - first < vowel
 
 
 def test_voices_in_the_background_hold_the_robot_less_and_less(ears):

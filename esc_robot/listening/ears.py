@@ -22,9 +22,13 @@ from esc_robot.listening.recognizer import Recognizer, Transcript, Utterance
 from esc_robot.listening.turn_taking import Patience, takes_the_floor
 from esc_robot.listening.vad import RATE, WINDOW, SileroVad
 
-# While the robot speaks, echo cancelling takes most of the user's voice too and leaves next to nothing of the robot's:
-# so much probability in two windows is a hint.
-HINT = 0.15
+# While the robot speaks, echo cancelling takes most of the user's voice too and leaves next to nothing of the robot's.
+# So much probability in two windows is a hint; so is much less of it that is so much louder than all of the second
+# before, and no faint sound: an "s" stands 0.2 s before the vowel in which a voice is heard.
+HINT, FAINT_HINT = 0.3, 0.03
+LOUDER_DB, FAINT_DB = 8.0, -50.0
+LEVELS = 34
+FULL_SCALE_DB = 90.3
 HINT_S = 0.5            # after a hint that no speech followed the robot goes on
 LONGEST_HINT_S = 1.5    # what hints for so long and is no speech is a noise
 # After a hint that was none the robot is held for speech alone, each time for twice as long as the last.
@@ -121,6 +125,7 @@ class Ears:
         self._held_for = self._since_hint = self._wary = 0.0    # seconds
         self._caution = WARY_S
         self._probability = 0.0                         # of speech, in the last window
+        self._levels = deque([0.0] * LEVELS, LEVELS)    # dB of full scale of the last windows
         self.decoding = self.real_time_factor = 0.0
 
     @property
@@ -147,7 +152,7 @@ class Ears:
                 events += self._on(event)
             self._since_end += WINDOW_S
             self._follow()
-            events += self._watch(window[1])
+            events += self._watch(*window)
             if self._held and self._endpointer.voiced - self._against >= BARGE_IN_S:
                 events += self._barge_in(self._turn)
         return events + self.poll()
@@ -225,10 +230,9 @@ class Ears:
             return [*self._barge_in(turn), Heard(turn, words.text, words.confidence)]
         return [Heard(turn, words.text, words.confidence)]
 
-    def _watch(self, probability: float) -> list[EarsEvent]:
+    def _watch(self, pcm: np.ndarray, probability: float) -> list[EarsEvent]:
         """Hold the robot at the first hint of speech, and let it go on where none followed."""
-        hint = self._probability + probability >= HINT
-        self._probability = probability
+        hint = self._hints(pcm, probability)
         self._since_hint = 0.0 if hint else self._since_hint + WINDOW_S
         if not self._held:
             self._wary = max(self._wary - WINDOW_S, 0.0)
@@ -238,6 +242,14 @@ class Ears:
             return []
         self._wary, self._caution = self._caution, min(2 * self._caution, MOST_WARY_S)
         return self._release()
+
+    def _hints(self, pcm: np.ndarray, probability: float) -> bool:
+        """Whether this window and the last hint at speech."""
+        likely, self._probability = self._probability + probability, probability
+        self._levels.append(10 * np.log10(np.mean(np.square(pcm, dtype=np.float64)) + 1) - FULL_SCALE_DB)
+        *before, last, this = self._levels
+        louder = min(last, this) >= max(max(before) + LOUDER_DB, FAINT_DB)
+        return likely >= HINT or likely >= FAINT_HINT and louder
 
     def _follow(self) -> None:
         """Give the recogniser what it has not heard: all of it when it streams, else nothing after a pause."""
