@@ -136,6 +136,14 @@ def test_probabilities_depend_on_what_was_asked(engine):
     assert engine.logprobs(LONGER, "") == []
 
 
+def test_a_reply_that_is_begun_is_gone_on_with(engine):
+    fresh = said(engine)
+    asked = engine.last.prompt_tokens
+    rest = said(engine, begun=REPLY)
+    assert asked < engine.last.prompt_tokens <= asked + engine.count_tokens(REPLY)
+    assert rest != fresh and not rest.startswith(REPLY) and rest == said(engine, begun=REPLY)
+
+
 def test_cancel_stops_before_the_next_piece(engine):
     cancel = Event()
     pieces = []

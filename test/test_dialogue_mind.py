@@ -5,10 +5,13 @@ from esc_robot.care.limits import overstepped
 from esc_robot.dialogue.engine import Generation, Sampling
 from esc_robot.dialogue.mind import Mind, readable
 from esc_robot.dialogue.models import default_model_folder
+from esc_robot.dialogue.reflection import is_company
 from esc_robot.dialogue.selector import Chooser, chooser_for
-from esc_robot.dialogue.strategy import STRATEGIES
+from esc_robot.dialogue.sentences import split
+from esc_robot.dialogue.strategy import STRATEGIES, is_sympathy
 from esc_robot.dialogue.transformers_engine import TransformersEngine
 from esc_robot.dialogue.views import raw, stopwords
+from training.datasets import corpus
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,25 @@ def test_chosen_replies_are_said_with_the_strategy_they_were_chosen_for(engine):
     assert list(mind.respond("2", "my sister moved to Canada in May")) != first
     assert {sentence.source for sentence in mind.respond("3", "I want to kill myself")} == {"care"}
     assert engine.last.new_tokens == 0
+
+
+@pytest.mark.parametrize(("sentence", "text", "fits"), [
+    ("That sounds exhausting.", "I've been up since three", True), ("That must be hard for you.", "he left", True),
+    ("That sounds lonely.", "I live alone and I like it", False), ("That sounds wonderful.", "she ate", False),
+    ("You should sleep.", "I've been up since three", False), ("That sounds hard. Go home.", "he left", False),
+])
+def test_of_the_models_own_words_only_sympathy_follows_what_is_said_back(sentence, text, fits):
+    assert is_sympathy(sentence, text) == fits
+
+
+def test_the_model_goes_on_where_only_company_could_be_kept(engine):
+    chooser = chooser_for("auto", "default")
+    told = (dialogue.turns[0].text for dialogue in corpus())
+    turn = next(text for text in told if is_company(split(chooser.choose([], text).reply)[-1]))
+    engine.last = Generation()
+    sentences = list(Mind(engine, stopwords, CrisisProtocol(), seed=1, chooser=chooser).respond("1", turn))
+    assert engine.last.prompt_tokens > 0 and len(sentences) >= 2
+    assert sentences[-1].source != "model" or is_sympathy(sentences[-1].text, turn)
 
 
 def test_large_models_and_servers_write_their_own_replies():

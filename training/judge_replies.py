@@ -1,6 +1,6 @@
 """Plays the hundred openings through systems that answer, and has the replies read blind.
 
-    python -m training.judge_replies play OUT --systems model fetched chooser   OUT/replies_SYSTEM.jsonl
+    python -m training.judge_replies play OUT --systems default model fetched   OUT/replies_SYSTEM.jsonl
     python -m training.judge_replies deal OUT --openings 30                     OUT/batch_*.md and OUT/key.json
     python -m training.judge_replies count OUT                                  reads OUT/labels_*.txt, prints the table
 
@@ -26,7 +26,7 @@ from esc_robot.dialogue.conversation import Turn
 from esc_robot.dialogue.mind import Mind
 from esc_robot.dialogue.models import adapter_of
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT
-from esc_robot.dialogue.selector import SOURCES, Chooser
+from esc_robot.dialogue.selector import SOURCES, Chooser, chooser_for
 from esc_robot.dialogue.views import VIEWS
 from esc_robot.errors import Problem
 
@@ -54,24 +54,26 @@ def _chooser(**options) -> Callable[[str], Callable[[str], dict]]:
     return begin
 
 
-def _model(adapter: Path | None) -> Callable[[str], Callable[[str], dict]]:
+def _mind(adapter: Path | None, replies: str) -> Callable[[str], Callable[[str], dict]]:
     from esc_robot.dialogue.engine import make_engine
     engine = make_engine("default", "llama", adapter or adapter_of("default"))
+    chooser_of = cache(lambda country: chooser_for(replies, "default", country=country))
 
     def begin(country: str):
-        mind = Mind(engine, VIEWS["stopwords"], CrisisProtocol(country), SYSTEM_PROMPT, seed=0)
+        mind = Mind(engine, VIEWS["stopwords"], CrisisProtocol(country), SYSTEM_PROMPT, seed=0,
+                    chooser=chooser_of(country))
 
         def answer(text: str) -> dict:
             sentences = list(mind.respond(str(len(mind.conversation.turns)), text))
             return {"reply": " ".join(sentence.text for sentence in sentences), "strategy": sentences[0].strategy,
-                    "source": sentences[0].source}
+                    "source": " and ".join(dict.fromkeys(sentence.source for sentence in sentences))}
         return answer
     return begin
 
 
 def systems(adapter: Path | None) -> dict[str, Callable]:
     """What can answer, by name. Each gives, for a country, a function from a user's turn to its reply; crisis first."""
-    return {"model": lambda: _model(adapter),
+    return {"default": lambda: _mind(adapter, "auto"), "model": lambda: _mind(adapter, "written"),
             "fetched": lambda: _chooser(sources=("fetched",), threshold=0.0),
             "acts": lambda: _chooser(sources=("act",)),
             "chooser": lambda: _chooser(sources=SOURCES)}
@@ -197,7 +199,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("play", "deal", "count"))
     parser.add_argument("out", type=Path)
-    parser.add_argument("--systems", nargs="+", default=["fetched", "chooser"])
+    parser.add_argument("--systems", nargs="+", default=["default", "model", "fetched"])
     parser.add_argument("--adapter", type=Path, help="adapter of the model alone; else the one that ships")
     parser.add_argument("--openings", type=int, default=100)
     parser.add_argument("--batch", type=int, default=60)

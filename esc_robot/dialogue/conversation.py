@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 class Turn:
     """A user's utterance and the robot's sentences in answer to it; no sentence yet while it is being answered.
 
+    ``told``: the strategy that the model said before its reply, where it was trained to.
     ``summary``: what the model wrote of the turns up to this one since the summary before, if one ends here.
     """
 
@@ -16,11 +17,17 @@ class Turn:
     sentences: list[str] = field(default_factory=list)
     strategy: str = ""
     interrupted: bool = False
+    told: str = ""
     summary: str = ""
 
     @property
     def reply(self) -> str:
         return " ".join(self.sentences)
+
+    @property
+    def written(self) -> str:
+        """The reply as the model wrote it, its strategy first."""
+        return f"[{self.told}] {self.reply}" if self.told else self.reply
 
 
 class Conversation:

@@ -2,7 +2,7 @@
 
 Every engine (llama_engine, transformers_engine, server_engine) has the same face:
 
-    generate(messages, seed=None, cancel=None) -> iterator of str
+    generate(messages, seed=None, cancel=None, begun="") -> iterator of str
     logprobs(messages, reply) -> list[float]    natural logarithm, one for each token of the reply
     count_tokens(text) -> int
     set_adapter(adapter or None)                without loading the base again

@@ -16,9 +16,10 @@ from esc_robot.dialogue.conversation import Conversation, Turn
 from esc_robot.dialogue.memory import Memory
 from esc_robot.dialogue.memory_talk import MemoryTalk
 from esc_robot.dialogue.prompt import SYSTEM_PROMPT, with_prompt
+from esc_robot.dialogue.reflection import is_company
 from esc_robot.dialogue.selector import Choice, Chooser
 from esc_robot.dialogue.sentences import SentenceSplitter, split
-from esc_robot.dialogue.strategy import strategy_of
+from esc_robot.dialogue.strategy import is_sympathy, strategy_of, told_strategy
 from esc_robot.dialogue.summary import due, write
 from esc_robot.dialogue.views import VIEWS, knowledge, summary
 from esc_robot.errors import Problem
@@ -100,7 +101,7 @@ class Mind:
             elif unheard:
                 sentences = iter([self._fixed(unheard)])
             elif self.chooser:
-                sentences = self._chosen(text, stats)
+                sentences = self._chosen(turn, text, stats)
             else:
                 sentences = self._written(turn, stats)
             try:
@@ -167,22 +168,43 @@ class Mind:
         prompt = f"{self.prompt}\n\n{known}" if known else self.prompt
         return with_prompt(self.view(turns, budget, self._count_tokens), prompt)
 
-    def _chosen(self, text: str, stats: TurnStats) -> Iterator[Sentence]:
+    def _chosen(self, turn: Turn, text: str, stats: TurnStats) -> Iterator[Sentence]:
+        """What the chooser says. Where it can only say the user's words back and keep company, the model writes what
+        follows them while they are spoken, and is heard where that is a word of sympathy."""
         stats.choice = choice = self.chooser.choose(self.conversation.turns[:-1], text, self.memory_talk.state)
-        for sentence in split(choice.reply):
+        said = split(choice.reply)
+        told = next((at for at in range(1, len(said)) if is_company(" ".join(said[at:]))), len(said))
+        for sentence in said[:told]:
             yield Sentence(sentence, choice.strategy, choice.source)
+        if told < len(said) and (own := self._sympathy(turn, text, stats)):
+            yield Sentence(own, choice.strategy, "model")
+            return
+        for sentence in said[told:]:
+            yield Sentence(sentence, choice.strategy, choice.source)
+
+    def _sympathy(self, turn: Turn, text: str, stats: TurnStats) -> str:
+        """The model's next sentence after the ones that are said, "" where it is no fresh word of sympathy."""
+        messages = self._messages([*self.conversation.turns[:-1], Turn(turn.id, turn.user)])
+        try:
+            with closing(self._sentences(messages, turn, stats, turn.reply)) as written:
+                sentence = next(written, "")
+        except Problem as problem:
+            log.warning("turn %s: %s", turn.id, problem)
+            return ""
+        fresh = not any(sentence in earlier.sentences for earlier in self.conversation.turns)
+        return sentence if fresh and is_sympathy(sentence, text) else ""
 
     def _written(self, turn: Turn, stats: TurnStats) -> Iterator[Sentence]:
         said = 0
         try:
-            for text in self._sentences(self._messages(self.conversation.turns), stats):
+            for text in self._sentences(self._messages(self.conversation.turns), turn, stats):
                 limit = overstepped(text)
                 if limit:
                     stats.dropped += 1
                     log.info("turn %s: a sentence of the model claimed %s and was dropped", turn.id, limit)
                 elif text not in turn.sentences:
                     said += 1
-                    yield Sentence(text, strategy_of(text), "model")
+                    yield Sentence(text, turn.told or strategy_of(text), "model")
         except Problem as problem:
             log.warning("turn %s: %s", turn.id, problem)
             yield self._fixed("broken")
@@ -190,11 +212,12 @@ class Mind:
         if not said and not self._cancel.is_set():
             yield self._fixed("instead")
 
-    def _sentences(self, messages: list[dict], stats: TurnStats) -> Iterator[str]:
+    def _sentences(self, messages: list[dict], turn: Turn, stats: TurnStats, begun: str = "") -> Iterator[str]:
         splitter = SentenceSplitter(self.max_sentences)
         asked = time.time() - stats.started
-        with closing(self.engine.generate(messages, seed=self.seed, cancel=self._cancel)) as pieces:
-            for piece in pieces:
+        with closing(self.engine.generate(messages, seed=self.seed, cancel=self._cancel, begun=begun)) as pieces:
+            turn.told, words = told_strategy(pieces)
+            for piece in words:
                 for sentence in splitter.push(piece):
                     self._account(stats, asked)
                     yield sentence

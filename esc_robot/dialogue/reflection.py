@@ -191,6 +191,11 @@ def company(context: str, salt: str) -> str:
                 _tellings()["company"][0])
 
 
+def is_company(sentence: str) -> bool:
+    """Whether a sentence only keeps company."""
+    return sentence in _tellings()["company"]
+
+
 def loss(text: str, context: str) -> str | None:
     """What is said to a death that was told: sorrow, and a question about who was lost."""
     for clause in clauses(text):

@@ -57,13 +57,16 @@ class ServerEngine:
         """Another adapter by the name under which the server has it; None: the base."""
         self.adapter = adapter and str(adapter)
 
-    def generate(self, messages: list[dict], seed: int | None = None, cancel: Event | None = None) -> Iterator[str]:
-        """Text of the reply to ``messages`` (``role``, ``content``), in the pieces that the server sends.
+    def generate(self, messages: list[dict], seed: int | None = None, cancel: Event | None = None,
+                 begun: str = "") -> Iterator[str]:
+        """Text of the reply to ``messages`` (``role``, ``content``), in the pieces that the server sends; what follows
+        after ``begun`` in it where the server goes on with an assistant's last message, as llama.cpp's does.
 
         The same ``seed`` gives the same reply where the server keeps its promise; None draws afresh. Once ``cancel``
         is set the connection is closed, and the server stops. Raises Problem when the server is gone or stalls.
         """
         cancel = cancel or Event()
+        messages = [*messages, {"role": "assistant", "content": begun}] if begun else messages
         # Only what is surely too long is refused here; the server counts exactly.
         check_fits(sum(self.count_tokens(message["content"]) for message in messages) * 2 // 3, self.sampling,
                    self.context_length)

@@ -54,6 +54,21 @@ def strategy_of(sentence: str) -> str:
     return next((strategy for strategy, cue in _compiled.items() if cue.search(sentence)), "Others")
 
 
+#: A short word of sympathy that asserts nothing but how it sounds; hardships alone, as praise may not fit.
+_SYMPATHY = re.compile(
+    r"(?:That|It|This) (?:sounds|must (?:be|have been|feel)|seems)(?: so| very| really| quite)? (?:hard|painful|heavy|"
+    r"lonely|exhausting|tiring|frustrating|difficult|hurtful|sad|upsetting|unfair|scary|frightening|confusing|"
+    r"stressful|overwhelming|disappointing|tense|tough|unsettling|worrying)(?: for you)?\.")
+#: Where such words are in a turn, something may be well, or no hardship at all.
+_BRIGHT = re.compile(r"\b(?:fine|okay|ok|good|great|lovely|nice|happy|glad|likes?|liked|love\w*|better|best|well|fun|"
+                     r"funny|enjoy\w*|laugh\w*|smil\w*|jok\w+|kidding|thank\w*|proud|relie\w+|calm|beautiful)\b", re.I)
+
+
+def is_sympathy(sentence: str, text: str) -> bool:
+    """Whether a sentence of a model is a word of sympathy and nothing else, and may follow a user's ``text``."""
+    return bool(_SYMPATHY.fullmatch(sentence)) and not _BRIGHT.search(text)
+
+
 def told_strategy(pieces: Iterator[str]) -> tuple[str, Iterator[str]]:
     """The strategy that a model says before its reply, as in ``[Clarification] What happened?``, "" where it says
     none, and the pieces of the reply, each as soon as it is known to be one."""

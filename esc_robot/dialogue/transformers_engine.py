@@ -76,13 +76,15 @@ class TransformersEngine:
                               for module in adapted.modules() if isinstance(module, LoraLayer)}
                 self.model = adapted.merge_and_unload().eval()
 
-    def generate(self, messages: list[dict], seed: int | None = None, cancel: Event | None = None) -> Iterator[str]:
-        """Text of the reply to ``messages`` (``role``, ``content``), a piece for about each token.
+    def generate(self, messages: list[dict], seed: int | None = None, cancel: Event | None = None,
+                 begun: str = "") -> Iterator[str]:
+        """Text of the reply to ``messages`` (``role``, ``content``), or of what follows after ``begun`` in it, a piece
+        for about each token.
 
         The same ``seed`` gives the same reply; None draws afresh. Once ``cancel`` is set no further token is computed.
         Raises Problem when the messages and the reply do not fit into the model's context.
         """
-        ids = self.chat.encode(messages)
+        ids = self.chat.encode(messages) + self.chat.encode_text(begun)
         check_fits(len(ids), self.sampling, self.context_length)
         cancel = cancel or Event()
         source = torch.Generator()

@@ -13,7 +13,7 @@ holds. What must go, goes in blocks: turns are shortened ``RECENT`` at a time, a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from esc_robot.dialogue.conversation import Turn
@@ -59,7 +59,7 @@ def stopwords(turns: list[Turn], budget: int | None, count_tokens: Count) -> lis
 def recent_stopwords(turns: list[Turn], budget: int | None, count_tokens: Count) -> list[dict]:
     """The last turns whole, and of older ones what the user said without stopwords, as in ``stopwords``."""
     short = [_shortened(turn) for turn in turns]
-    costs = [_cost(count_tokens, turn.user, turn.reply) for turn in short] if budget is not None else []
+    costs = [_cost(count_tokens, turn.user, turn.written) for turn in short] if budget is not None else []
     start, whole = _borders(turns, budget, count_tokens, costs, _outside)
     return _messages(short[start:whole] + turns[whole:])
 
@@ -114,7 +114,7 @@ _triples = lru_cache(4096)(triples_of)
 
 
 def _shortened(turn: Turn) -> Turn:
-    return Turn(turn.id, _short(turn.user), turn.sentences)
+    return replace(turn, user=_short(turn.user))
 
 
 def _new_ones(found: list[list[str]], separator: str) -> list[str]:
@@ -138,7 +138,7 @@ def _messages(turns: list[Turn]) -> list[dict]:
     """One message for all that one side says without a pause: a template wants strict alternation."""
     messages: list[dict] = []
     for turn in turns:
-        for role, text in (("user", turn.user), ("assistant", turn.reply)):
+        for role, text in (("user", turn.user), ("assistant", turn.written)):
             if text and messages and messages[-1]["role"] == role:
                 messages[-1] = {"role": role, "content": f"{messages[-1]['content']} {text}"}
             elif text:
@@ -178,7 +178,7 @@ def _borders(turns: list[Turn], budget: int | None, count_tokens: Count, short_c
 
     def shorten() -> None:
         nonlocal whole, short, held
-        held -= _cost(count_tokens, turns[whole].user, turns[whole].reply)
+        held -= _cost(count_tokens, turns[whole].user, turns[whole].written)
         short += short_costs[whole]
         whole += 1
 
@@ -193,7 +193,7 @@ def _borders(turns: list[Turn], budget: int | None, count_tokens: Count, short_c
             while first < whole and short > LOW_WATER * (room - held - heading):
                 short -= short_costs[first]
                 first += 1
-        held += _cost(count_tokens, turn.user, turn.reply)
+        held += _cost(count_tokens, turn.user, turn.written)
     return first, whole
 
 
