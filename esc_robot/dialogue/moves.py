@@ -1,6 +1,7 @@
-"""What a turn asks of the robot, known by its words: to repeat, to stop, to say what time it is, to let somebody go.
+"""What a turn asks of the robot, known by its words: to repeat, to stop, to say what time it is, to let somebody go;
+and situations that people tell of: a letter nobody dares to open, the first week in a new town.
 
-Rules and answers stand in config/care/moves.yaml, in the order in which they are tried.
+Rules and answers stand in config/care/moves.yaml and config/care/situations/, in the order in which they are tried.
 """
 
 import re
@@ -30,22 +31,43 @@ class Move:
     rest: str
 
 
+def _compiled(rules: list[dict]) -> list[dict]:
+    return [rule | {key: re.compile(rule[key], re.I) if key in rule else None for key in ("when", "whole", "unless")}
+            for rule in rules]
+
+
 @cache
-def _rules() -> dict:
-    found = yaml.safe_load(config("care/moves.yaml").read_text())
-    for rule in found["moves"]:
-        for key in ("when", "whole", "unless"):
-            rule[key] = re.compile(rule[key], re.I) if key in rule else None
-    return found
+def _moves() -> list[dict]:
+    return _compiled(yaml.safe_load(config("care/moves.yaml").read_text())["moves"])
+
+
+@cache
+def _situations() -> list[dict]:
+    files = sorted(config("care/situations").glob("*.yaml"))
+    return _compiled([rule for file in files for rule in yaml.safe_load(file.read_text())["situations"]])
+
+
+@cache
+def _facts() -> dict[str, str]:
+    return yaml.safe_load(config("care/moves.yaml").read_text())["facts"]
 
 
 def moves(text: str, turns: int) -> list[Move]:
-    """The rules that hold for a turn after ``turns`` earlier ones, in their order. A name for replies stands for those
-    of that name in care/robot.yaml."""
+    """The rules for what is asked that hold for a turn after ``turns`` earlier ones, in their order. A name for replies
+    stands for those of that name in care/robot.yaml."""
+    return _holding(_moves(), text, turns)
+
+
+def situations(text: str, turns: int) -> list[Move]:
+    """The rules for what is told that hold for a turn after ``turns`` earlier ones, in their order."""
+    return _holding(_situations(), text, turns)
+
+
+def _holding(rules: list[dict], text: str, turns: int) -> list[Move]:
     full = in_full(text)
     parts = sentences(full)
     found = []
-    for rule in _rules()["moves"]:
+    for rule in rules:
         if turns < rule.get("turns", 0):
             continue
         if rule["whole"]:
@@ -92,5 +114,5 @@ def clock() -> dict[str, str]:
 
 def fact_about(topic: str) -> str:
     """A small fact about a thing, or an honest word where none is known."""
-    facts = _rules()["facts"]
+    facts = _facts()
     return next((fact for name, fact in facts.items() if topic.lower().startswith(name)), facts["other"])

@@ -158,7 +158,7 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
             if one.embeds or (echoed and one.apt) or not said:
                 found.append(("Clarification", one.text))
             else:
-                found.append(("Clarification", f"{said} {one.text}"))
+                found.append((_mainly(said), f"{said} {one.text}"))
     if said:
         # Where nothing in the clause calls for a question, company is as good, and every other turn gets it.
         first = not echoed and not (wanted and wanted[0].apt) and not contrasted(text) and not good
@@ -167,13 +167,18 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
     return found
 
 
+def _mainly(said: str) -> str:
+    """The strategy of words said back with a short question: to readers a long part said back outweighs it."""
+    return "Reflective Statements" if len(said.split()) > 6 else "Clarification"
+
+
 def _theirs(clause: Clause) -> bool:
     return clause.person != "other" or clause.subject.lower().startswith(("your ", "they"))
 
 
 def unread(context: str) -> list[tuple[str, str]]:
     """What is said where nothing can be said back: company, that was not yet said."""
-    return [("Others", text) for text in _tellings()["unread"] if text not in context]
+    return [("Reflective Statements", text) for text in _tellings()["unread"] if text not in context]
 
 
 def _begins_with_question(reply: str) -> bool:
@@ -200,7 +205,7 @@ def loss(text: str, context: str) -> str | None:
     """What is said to a death that was told: sorrow, and a question about who was lost."""
     for clause in clauses(text):
         if clause.kind == "past" and not clause.odd and _LOSS.search(clause.text) and len(clause.said.split()) <= 12 \
-                and not re.search(r"\byou|n't|not\b", clause.text, re.I):
+                and not re.search(r"\byou|n't|not\b|^(?:\w+ )?I died\b", clause.text, re.I):
             for template in _turned(_tellings()["losses"], text):
                 lost = re.search(r"lost (.+)$", clause.said)
                 reply = template.format(clause=_inside(clause), **pronouns(lost[1] if lost else clause.subject))
@@ -210,12 +215,14 @@ def loss(text: str, context: str) -> str | None:
 
 
 def pronouns(subject: str) -> dict[str, str]:
-    """``he`` and ``him`` for a subject: "she" and "her" for "your sister"; "your vet" where that is not known."""
+    """``he``, ``him`` and ``his`` for a subject: "she" and "her" for "your sister", "your vet" where it is not known."""
     head = re.split(r" (?:of|at|in|from|with) ", subject)[0]
-    if _SHE.search(head) or _HE.search(head):
-        return {"he": "she", "him": "her"} if _SHE.search(head) else {"he": "he", "him": "him"}
+    if _SHE.search(head):
+        return {"he": "she", "him": "her", "his": "her"}
+    if _HE.search(head):
+        return {"he": "he", "him": "him", "his": "his"}
     named = head.lower().startswith("your ") and not head.endswith("s") and len(head.split()) < 4
-    return {"he": head, "him": head} if named else {"he": "they", "him": "them"}
+    return {"he": head, "him": head, "his": f"{head}'s"} if named else {"he": "they", "him": "them", "his": "their"}
 
 
 def _questions_of(clause: Clause, context: str, salt: str) -> list[Question]:

@@ -1,9 +1,10 @@
 """The chooser: of all that could be said in answer to a turn, the one reply that is said, with its strategy.
 
-What a turn asks of the robot is answered first (dialogue/moves.py). What it tells is said back, or asked about
-(dialogue/reflection.py); where neither can be done, a fetched reply or one for the act of the turn is taken. A last
-check, an encoder that was trained to tell a reply that follows from one that misses, contradicts or invents, reads them
-where a threshold is set: the first above it is said, and when there is none, a short safe reply.
+What a turn asks of the robot is answered first, and a situation that is known gets the words made for it
+(dialogue/moves.py). What else it tells is said back, or asked about (dialogue/reflection.py); where neither can be
+done, a fetched reply or one for the act of the turn is taken. A last check, an encoder that was trained to tell a reply
+that follows from one that misses, contradicts or invents, reads them where a threshold is set: the first above it is
+said, and when there is none, a short safe reply.
 """
 
 import itertools
@@ -20,8 +21,8 @@ from esc_robot.dialogue.candidates import ActReplies, Candidate, Fetcher, Reader
 from esc_robot.dialogue.conversation import Turn
 from esc_robot.dialogue.encoder import Encoder
 from esc_robot.dialogue.models import find
-from esc_robot.dialogue.moves import Move, clock, fact_about, filled, moves
-from esc_robot.dialogue.reflection import said_back, telling_clauses, told, unread
+from esc_robot.dialogue.moves import Move, clock, fact_about, filled, moves, situations
+from esc_robot.dialogue.reflection import asked, pronouns, said_back, telling_clauses, told, unread
 
 REPLIES = ("auto", "chosen", "written")
 NEAR = 0.78         # a fetched reply must lie at least this near
@@ -29,7 +30,7 @@ SURE = 0.55         # chance from which a turn is answered by its act,
 SURE_TOLD = 0.75    # and where it tells of something: of the confident ones 0.84 and 0.92 are right
 SURE_HEARD = 0.9    # to say "I did not understand" to what was understood is worse than to go on
 CHECKED = 12        # candidates a turn that the last check reads
-SOURCES = ("move", "act", "fetched", "reflection")
+SOURCES = ("move", "situation", "act", "fetched", "reflection")
 #: Acts that tell of something: a clause of theirs can be said back. The others want an answer of their kind.
 TELLING = ("small_talk", "sadness", "missing", "grief", "loneliness", "breakup", "betrayal", "fear_ahead", "panic",
            "anger", "conflict", "hurt_by_others", "guilt", "failure", "exhaustion", "sleep", "money_work_home",
@@ -86,6 +87,8 @@ class Chooser:
         said = [turn.reply for turn in turns if turn.reply]
         if "move" in self.sources and (moved := self._moved(turns, text, said, memory)):
             return moved
+        if "situation" in self.sources and (known := self._known(turns, text, said)):
+            return known
         reading = self._reader.read(text)
         act, chance = _act(text, reading)
         candidates = self._checked(turns, text, self._ranked(turns, text, reading, act, chance, said)[:CHECKED])
@@ -140,6 +143,19 @@ class Chooser:
                 return self._from("robot" if move.replies is not replies else "move", fitting, move.act, said)
         return None
 
+    def _known(self, turns: list[Turn], text: str, said: list[str]) -> Choice | None:
+        """A reply made for the situation that a turn tells of, of which nothing was said or asked before."""
+        asking = _asking(turns, text) and not _asked_thrice(said)
+        before = " ".join(said)
+        for situation in situations(text, len(turns)):
+            who = pronouns(situation.groups.get("who", ""))
+            slots = {name: lambda word=word: word for name, word in who.items()}
+            for reply in filled(situation, situation.replies, slots):
+                words = reply["text"] if asking else _without_questions(reply["text"])
+                if words and not any(asked(sentence, before) for sentence in _sentences(words)):
+                    return Choice(words, reply["strategy"], situation.act, "situation", 1.0)
+        return None
+
     def _slots(self, turns: list[Turn], said: list[str], memory: str, move: Move, asking: bool) -> dict:
         def telling() -> str | None:
             enough = any(len(clause.said.split()) > 4 for clause in telling_clauses(move.rest))
@@ -149,8 +165,8 @@ class Chooser:
         tellings = [turn for turn in reversed(turns) if not moves(turn.user, 1)]
 
         def earlier() -> str | None:
-            return next((reply for turn in tellings for strategy, reply in told(turn.user, _pairs(turns))
-                         if strategy == "Clarification" and len(reply.split()) > 7), None) if asking else None
+            return next((reply for turn in tellings for _, reply in told(turn.user, _pairs(turns))
+                         if reply.endswith("?") and len(reply.split()) > 7), None) if asking else None
         return {"telling": telling, "next": lambda: telling() or earlier(),
                 "told": lambda: next(filter(None, (said_back(words) for words in
                                                    (move.rest, *(turn.user for turn in tellings)))), None),
