@@ -61,7 +61,8 @@ _SYMPATHY = re.compile(
     r"stressful|overwhelming|disappointing|tense|tough|unsettling|worrying)(?: for you)?\.")
 #: Where such words are in a turn, something may be well, or no hardship at all.
 _BRIGHT = re.compile(r"\b(?:fine|okay|ok|good|great|lovely|nice|happy|glad|likes?|liked|love\w*|better|best|well|fun|"
-                     r"funny|enjoy\w*|laugh\w*|smil\w*|jok\w+|kidding|thank\w*|proud|relie\w+|calm|beautiful)\b", re.I)
+                     r"funny|again|but|enjoy\w*|laugh\w*|smil\w*|jok\w+|kidding|thank\w*|proud|relie\w+|calm|"
+                     r"beautiful)\b", re.I)
 
 
 def is_sympathy(sentence: str, text: str) -> bool:
