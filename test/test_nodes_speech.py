@@ -69,7 +69,7 @@ def test_a_typed_line_is_answered_and_an_empty_one_dropped(start_node, probe):
     assert whole(probe)
     turns = {message.key for message in probe.heard["/dialogue/reply"]}
     assert len(turns) == 1 and 1 <= len(probe.heard["/dialogue/reply"]) <= 3
-    assert probe.heard["/dialogue/strategy"][0].key in turns and probe.events("first_token")
+    assert probe.heard["/dialogue/strategy"][0].key in turns and probe.wait(lambda: probe.events("first_token"))
     assert node.poll() is None
 
 
