@@ -215,7 +215,7 @@ def loss(text: str, context: str) -> str | None:
 
 
 def pronouns(subject: str) -> dict[str, str]:
-    """``he``, ``him`` and ``his`` for a subject: "she" and "her" for "your sister", "your vet" where it is not known."""
+    """``he``, ``him`` and ``his`` for a subject: "she" and "her" for "your sister"; "your vet" where not known."""
     head = re.split(r" (?:of|at|in|from|with) ", subject)[0]
     if _SHE.search(head):
         return {"he": "she", "him": "her", "his": "her"}
