@@ -1,7 +1,7 @@
 """What a turn asks of the robot, known by its words: to repeat, to stop, to say what time it is, to let somebody go;
 and situations that people tell of: a letter nobody dares to open, the first week in a new town.
 
-Rules and answers stand in config/care/moves.yaml and config/care/situations/, in the order in which they are tried.
+Rules and answers stand in config/care/moves/ and config/care/situations/, in the order in which they are tried.
 """
 
 import re
@@ -31,31 +31,33 @@ class Move:
     rest: str
 
 
-def _compiled(rules: list[dict]) -> list[dict]:
+def _rules(folder: str) -> list[dict]:
+    """The compiled rules of a folder of config/care, its files in the order of their names."""
+    files = sorted(config(f"care/{folder}").glob("*.yaml"))
+    rules = [rule for file in files for rule in yaml.safe_load(file.read_text())[folder]]
     return [rule | {key: re.compile(rule[key], re.I) if key in rule else None for key in ("when", "whole", "unless")}
             for rule in rules]
 
 
 @cache
 def _moves() -> list[dict]:
-    return _compiled(yaml.safe_load(config("care/moves.yaml").read_text())["moves"])
+    return _rules("moves")
 
 
 @cache
 def _situations() -> list[dict]:
-    files = sorted(config("care/situations").glob("*.yaml"))
-    return _compiled([rule for file in files for rule in yaml.safe_load(file.read_text())["situations"]])
+    return _rules("situations")
 
 
 @cache
 def _facts() -> dict[str, str]:
-    return yaml.safe_load(config("care/moves.yaml").read_text())["facts"]
+    return yaml.safe_load(config("care/facts.yaml").read_text())
 
 
-def moves(text: str, turns: int) -> list[Move]:
-    """The rules for what is asked that hold for a turn after ``turns`` earlier ones, in their order. A name for replies
-    stands for those of that name in care/robot.yaml."""
-    return _holding(_moves(), text, turns)
+def moves(text: str, turns: int, last: str = "") -> list[Move]:
+    """The rules for what is asked that hold for a turn after ``turns`` earlier ones, in their order. ``last``: what the
+    robot said last. A name for replies stands for those of that name in care/robot.yaml."""
+    return _holding(_moves(), text, turns, last)
 
 
 def situations(text: str, turns: int) -> list[Move]:
@@ -63,7 +65,7 @@ def situations(text: str, turns: int) -> list[Move]:
     return _holding(_situations(), text, turns)
 
 
-def _holding(rules: list[dict], text: str, turns: int) -> list[Move]:
+def _holding(rules: list[dict], text: str, turns: int, last: str = "") -> list[Move]:
     full = in_full(text)
     parts = sentences(full)
     found = []
@@ -77,13 +79,19 @@ def _holding(rules: list[dict], text: str, turns: int) -> list[Move]:
             hits = ((hit, k) for k, part in enumerate(parts) if (hit := rule["when"].search(part)))
             match, at = next(hits, (None, None))
             heard = parts[at] if match else ""
-        if match and not (rule["unless"] and rule["unless"].search(heard)):
+        if match and not (rule["unless"] and rule["unless"].search(heard)) and _follows(rule, match, last):
             groups = {name: second_person(words) for name, words in match.groupdict().items() if words}
             rest = "" if at is None else " ".join(parts[:at] + parts[at + 1:])
             # the question that ends a turn wants its answer first
             asked = at is None or (rule["act"] in ASKING and at == len(parts) - 1)
             found.append((not asked, Move(rule["name"], rule["act"], rule["replies"], groups, rest)))
     return [move for _, move in sorted(found, key=lambda pair: pair[0])]
+
+
+def _follows(rule: dict, match: re.Match, last: str) -> bool:
+    """Whether what the robot said last is what the rule answers; <name> stands for what the group of that name caught."""
+    after = re.sub(r"<(\w+)>", lambda name: re.escape(match[name[1]] or ""), rule.get("after", ""))
+    return bool(re.search(after, last, re.I))
 
 
 def filled(move: Move, replies: list[dict], slots: dict[str, Callable[[], str | None]]) -> list[dict]:

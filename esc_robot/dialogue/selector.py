@@ -129,7 +129,7 @@ class Chooser:
 
     def _moved(self, turns: list[Turn], text: str, said: list[str], memory: str) -> Choice | None:
         """The answer to what the words of a turn ask for; None where they ask for nothing that is known."""
-        for move in moves(text, len(turns)):
+        for move in moves(text, len(turns), said[-1] if said else ""):
             replies = move.replies
             if isinstance(replies, str):
                 replies = self._fixed[replies][memory]
@@ -158,6 +158,8 @@ class Chooser:
 
     def _slots(self, turns: list[Turn], said: list[str], memory: str, move: Move, asking: bool) -> dict:
         def telling() -> str | None:
+            if known := self._known(turns, move.rest, said):
+                return known.reply
             enough = any(len(clause.said.split()) > 4 for clause in telling_clauses(move.rest))
             return next((reply for _, reply in told(move.rest, _pairs(turns), asking)), None) if enough else None
 
@@ -170,6 +172,7 @@ class Chooser:
         return {"telling": telling, "next": lambda: telling() or earlier(),
                 "told": lambda: next(filter(None, (said_back(words) for words in
                                                    (move.rest, *(turn.user for turn in tellings)))), None),
+                "heard": lambda: turns[-1].user.rstrip(" .") if turns and len(turns[-1].user.split()) < 16 else None,
                 "last": lambda: re.sub(r"^(?:I said|Once more): ", "", said[-1]) if said else None,
                 "fact": lambda: fact_about(move.groups["topic"]),
                 "forgot": lambda: self._fixed["other_days"]["on" if memory == "on" else "none"],
