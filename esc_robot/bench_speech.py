@@ -169,7 +169,7 @@ def own_voice_turns(recognizer: Recognizer) -> int:
     ears.robot(speaks=True)
     for start in range(0, len(far), 320):
         echo.played(far[start:start + 320])
-        events = ears.feed(echo.clean(near[start:start + 320]))
+        events = ears.feed(echo.clean(near[start:start + 320]), echo.hiss)
         opened += sum(isinstance(event, SpeechStarted | BargeIn) for event in events)
     ears.close()
     return opened

@@ -79,3 +79,27 @@ def test_a_player_that_ends_holds_nothing_up_for_long():
     echo.played(np.zeros(320, np.int16))
     heard = sum(len(echo.clean(np.ones(320, np.int16))) for _ in range(100))
     assert heard == 100 * 320
+
+
+@pytest.mark.parametrize(("gain", "delay"), [(0.1, 0.04), (0.2, 0.12), (0.2, 0.25)])
+def test_an_s_of_the_user_is_a_hiss_and_the_robots_own_is_none(gain, delay):
+    said, far, echo, hisses = flite_line("Sorry, could you repeat that?"), robot(), EchoCanceller(), []
+    near = EchoPath(gain, delay).through(far)
+    near[4 * RATE:4 * RATE + len(said)] += said
+    for start in range(0, len(near), 320):
+        echo.played(far[start:start + 320])
+        echo.clean(near[start:start + 320])
+        hisses.append(echo.hiss)
+    began = 4 * RATE + int(np.flatnonzero(np.abs(said) > 300)[0])
+    assert not any(hisses[:began // 320]) and any(hisses[began // 320:(began + RATE // 8) // 320])
+
+
+def test_a_click_is_no_hiss():
+    far, echo, hisses = robot(), EchoCanceller(), []
+    near = EchoPath(0.3, 0.08).through(far)
+    near[3 * RATE:3 * RATE + 400] += np.random.default_rng(0).normal(0, 3000, 400).astype(np.int16)
+    for start in range(0, len(near), 320):
+        echo.played(far[start:start + 320])
+        echo.clean(near[start:start + 320])
+        hisses.append(echo.hiss)
+    assert not any(hisses)

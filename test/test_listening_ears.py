@@ -188,7 +188,7 @@ def test_an_s_spoken_into_the_robots_words_holds_it_before_the_vowel_is_heard(ea
     held = []
     for start in range(0, len(robot), 320):
         canceller.played(robot[start:start + 320])
-        held += [start for event in ears.feed(canceller.clean(heard[start:start + 320]))
+        held += [start for event in ears.feed(canceller.clean(heard[start:start + 320]), canceller.hiss)
                  if isinstance(event, Hold) and event.held]
     assert held[-1] - first < vowel
 

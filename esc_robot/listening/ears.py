@@ -24,7 +24,7 @@ from esc_robot.listening.vad import RATE, WINDOW, SileroVad
 
 # While the robot speaks, echo cancelling takes most of the user's voice too and leaves next to nothing of the robot's.
 # So much probability in two windows is a hint; so is much less of it that is so much louder than all of the second
-# before, and no faint sound: an "s" stands 0.2 s before the vowel in which a voice is heard.
+# before, and no faint sound. An "s", 0.2 s before the vowel in which a voice is heard, is a hiss.
 HINT, FAINT_HINT = 0.3, 0.03
 LOUDER_DB, FAINT_DB = 8.0, -50.0
 LEVELS = 34
@@ -125,6 +125,7 @@ class Ears:
         self._held_for = self._since_hint = self._wary = 0.0    # seconds
         self._caution = WARY_S
         self._probability = 0.0                         # of speech, in the last window
+        self._hiss = False
         self._levels = deque([0.0] * LEVELS, LEVELS)    # dB of full scale of the last windows
         self.decoding = self.real_time_factor = 0.0
 
@@ -144,8 +145,10 @@ class Ears:
             return self._hold()
         return []
 
-    def feed(self, pcm: np.ndarray) -> list[EarsEvent]:
-        """Any number of samples int16 [n] at 16 kHz in, what happened since the last call out."""
+    def feed(self, pcm: np.ndarray, hiss: bool = False) -> list[EarsEvent]:
+        """Any number of samples int16 [n] at 16 kHz in, what happened since the last call out. ``hiss``: one was heard
+        in them that the robot did not make (``EchoCanceller.hiss``)."""
+        self._hiss = hiss
         events = self.poll()
         for window in self._vad.feed(pcm):
             for event in self._endpointer.feed([window]):
@@ -249,7 +252,7 @@ class Ears:
         self._levels.append(10 * np.log10(np.mean(np.square(pcm, dtype=np.float64)) + 1) - FULL_SCALE_DB)
         *before, last, this = self._levels
         louder = min(last, this) >= max(max(before) + LOUDER_DB, FAINT_DB)
-        return likely >= HINT or likely >= FAINT_HINT and louder
+        return self._hiss or likely >= HINT or likely >= FAINT_HINT and louder
 
     def _follow(self) -> None:
         """Give the recogniser what it has not heard: all of it when it streams, else nothing after a pause."""

@@ -69,7 +69,7 @@ class SpeechToText(Node):
         self._tell(self.ears.robot(bool(self._speaking)))
 
     def _on_sound(self, sound: Sound) -> None:
-        self._tell(self.ears.feed(self.echo.clean(sound.pcm)))
+        self._tell(self.ears.feed(self.echo.clean(sound.pcm), self.echo.hiss))
 
     def _on_timer(self) -> None:
         self._tell(self.ears.poll())
