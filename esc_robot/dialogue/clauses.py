@@ -31,14 +31,19 @@ _ADJUNCT = re.compile(rf"(?:{words_of('adjuncts')}),?\s+", re.I)
 _AHEAD = re.compile(rf"\b(?:{words_of('ahead').format(days=DAYS, months=MONTHS)})\b|\b(?:{DAYS})$", re.I)
 _SOMEBODY = re.compile(rf"\b(?:{words_of('people')})\b(?: (?:all|both))?$", re.I)
 _DROPPED = re.compile(rf"(?:just |never |only |still |even )?(?:{words_of('dropped')})\b", re.I)
+_MOOD = re.compile(rf"(?:just |so |very |really |too |still |pretty |a bit |even )*(?:{words_of('moods')})\b"
+                   r"(?! (?:is|are|was|were)\b)", re.I)
+_SUFFERED = re.compile(rf"(?:just |also |then )?(?:got |was )?(?:{words_of('suffered')})\b", re.I)
 _KIN_NAME = re.compile(rf"(?:(\w+) )?\b({words_of('kin_names')})\b", re.I)
 _LEAVING = re.compile(rf"\b(?:am|is|are|'s) (?:(?:also|now|just|really|not|still|soon) )?(?:{words_of('leaving')})\b|"
-                      r"\b(?:am|is|are) (?:not )?going to [a-z]+")
+                      r"(?:\b(?:am|is|are)|'s) (?:not )?going to [a-z]+")
 _BARE = re.compile(rf"(?:\bis|'s|\bare|'re) (?:{words_of('bare')})\b", re.I)
 _SINCE = re.compile(r"\bsince (?:an?|one|two|three|four|five|six|seven|eight|nine|ten|\d+) (?:year|month|week|day)s?\b",
                     re.I)
 _PASTS = {past: verb for verb, pasts in _ENGLISH["pasts"].items() for past in pasts.split()}
 _REGULAR = frozenset(_ENGLISH["regular"].split())
+_LEFT_OUT = [(re.compile(r"(?:just )?been ", re.I), "I have "), (re.compile(r"(?:just )?(?:got|was) ", re.I), "I "),
+             (_SUFFERED, "I was "), (_MOOD, "I am "), (_DROPPED, "I ")]
 _OPENERS = r"but|and|because|so|then|or|although|though|except|yet"
 _JOINTS = re.compile(rf"(?:\s*[,:]\s*|\s+[-\u2013\u2014]+\s*|\s+)(?=(?:{_OPENERS})\s)|\s*[,:]\s+|"
                      rf"\s+[-\u2013\u2014]+\s+", re.I)
@@ -53,6 +58,8 @@ _OWNERS = ("my", "your", "his", "her", "our", "their", "the", "a", "an", "its", 
 _JOINERS = ("and", "of", "at", "in", "next", "from", "on", "with", "to", "round", "across", "behind", "near",
             "over", "under")
 _FINITE = ("VBD", "VBZ", "VBP", "MD")
+_BOTH = ("quit", "put", "cut", "let", "shut", "hit", "set", "read")      # present and past are alike
+_OFTEN = re.compile(r"\b(?:every|always|never|often|when)\b")
 _BE = ("am", "is", "are", "was", "were", "'s", "'m", "'re")
 
 
@@ -132,7 +139,8 @@ def _parts(sentence: str) -> list[tuple[str, bool]]:
     for piece in filter(None, pieces):
         opener = re.match(rf"(?:{_OPENERS})\b", piece, re.I)
         bare = _HEDGES.sub("", piece)
-        purpose = opener and opener[0].lower() == "so" and re.match(r"\w+ (?:can|could|will|would|does|do)\b", bare)
+        purpose = opener and opener[0].lower() == "so" and re.match(
+            r"(?:nobody|no one|\w+ (?:can|could|will|would|does|do))\b", bare)
         listed = parts and opener and opener[0].lower() == "and" and not _opens(parts[-1][0])  # "me and my dad"
         cause = parts and opener and opener[0].lower() == "because" and len(f"{parts[-1][0]} {piece}".split()) < 15
         if parts and (purpose or listed or cause or not _opens(bare)) and not (opener and opener[0].lower() == "but"):
@@ -153,7 +161,7 @@ def _adjunct(words: str) -> str:
     if not match or not _subject_ends(_tags(words[match.end():])):
         return ""
     # "in the car I had" goes on with a relative clause
-    relative = re.search(r"\b(?:the|a) (?!evening|morning|afternoon|night|end|summer|winter|weekend)\w+ $", match[0]) \
+    relative = re.search(rf"\b(?:the|a) (?!(?:{words_of('times')}) )\w+ $", match[0]) \
         and re.match(r"(?:I|he|she|they|we)\b", words[match.end():])
     return "" if relative else match[0]
 
@@ -217,10 +225,10 @@ def _clause(part: str, contrast: bool, last: bool, before: list[str]) -> Clause 
         ends = _subject_ends(tags)
     if not ends:
         # A dropped subject is the speaker, unless somebody else was spoken of just before.
-        dropped = _DROPPED.match(words)
-        if not dropped or "other" in before[-1:]:
+        lead = next((lead for pattern, lead in _LEFT_OUT if pattern.match(words)), None)
+        if not lead or "other" in before[-1:]:
             return None
-        words = ("I have " if words.lower().startswith("been ") else "I ") + words[0].lower() + words[1:]
+        words = lead + words[0].lower() + words[1:]
         tags = _tags(words)
         ends = _subject_ends(tags)
         if not ends:
@@ -265,6 +273,8 @@ def _agreeing(words: str, tags: list[tuple[str, str]], ends: int, person: str) -
         ending = "es" if re.search(r"(?:s|sh|ch|x|z|o)$", low) else "s"
         stem = low[:-1] + "ie" if re.search(r"[^aeiou]y$", low) else low
         words = re.sub(rf"\b{verb}\b", stem + ("s" if stem != low else ending), words, count=1)
+    if low == "do" and person != "I" and not plural:
+        words = re.sub(r"\bdon't\b", "doesn't", words, count=1)
     # a clause that ends in the middle was not heard to its end
     return words, odd or bool(_DANGLING.search(words))
 
@@ -288,8 +298,11 @@ def _kind(words: str, rest: list[tuple[str, str]], person: str, adjunct: str) ->
     owns = re.match(r"(?:'ve|have|has|'s) got |own |(?:have|has) (?!n't|not)", f"{after} ")
     if owns and (not perfect or " got" in after):
         return "have"
-    if verb in ("would", "could", "might", "should", "'d") and not re.match(r"'d (?:\w+ed|been) ", f"{after} "):
+    had = verb == "'d" and ("VBN" in tags or re.match(r"'d (?:\w+ed|been) ", f"{after} "))
+    if verb in ("would", "could", "might", "should", "'d") and not had:
         return "wish" if person == "I" and re.match(r"(?:would|'d) (?:like|love|rather|want)", after) else "would"
+    if verb == "wo" and person == "thing" and not _AHEAD.search(low):
+        return "habit"      # "the drawer won't open"
     if verb in ("will", "'ll", "wo", "shall") or _LEAVING.search(low):
         return "ahead"
     if person == "I" and re.match(r"(?:want|wish|hope)(?:ed)? |need |(?:'d|would) (?:like|love|rather|want)", after):
@@ -297,12 +310,12 @@ def _kind(words: str, rest: list[tuple[str, str]], person: str, adjunct: str) ->
     if perfect:
         lasts = " been " in f" {after} " or "since" in low or (verb == "'s" and person == "thing")
         return "state" if lasts and verb not in ("had", "'d") else "past"
-    if tag == "VBD":
+    if tag == "VBD" or (verb in _BOTH and tag == "VBP" and not _OFTEN.search(low)):
         being = verb in ("was", "were", "had", "used") and not after.startswith("had to")
         return "was" if being and not {"VBG", "VBN"} & set(tags) else "past"
     if person == "I" and re.match(r"(?:think|believe|suppose|reckon|feel like)\b(?! (?:about|of)\b)", after):
         return "opinion"
-    if _AHEAD.search(low) and not re.search(r"\b(?:every|since)\b", low):
+    if _AHEAD.search(low) and not re.search(r"\b(?:every|since|already)\b", low):
         return "ahead"
     return "state" if verb in (*_BE, "feel", "feels", "seem", "seems", "look", "looks") else "habit"
 

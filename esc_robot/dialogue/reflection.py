@@ -1,5 +1,5 @@
 """Saying back what the user told, with a question about it: a clause of theirs in the second person cannot be about
-anybody else, and a question is chosen by what kind of thing the clause tells (config/care/tellings.yaml).
+anybody else, and a question is chosen by what kind of thing the clause tells (config/care/questions.yaml).
 
 "I haven't told her about the sitting" becomes "You haven't told her about the sitting." A clause is left alone where
 saying it back would do harm (a harsh word about oneself, violence), or where it was not understood.
@@ -36,11 +36,16 @@ _GLAD_NOT = re.compile(r"\b(?:never|not|no|but|without|lost|only|half|nobody|sor
 _DENIED = re.compile(r"^I(?:'m| am| was| do|'ve| have| did)?(?:n't| not)\b", re.I)
 _CONTRAST = re.compile(r"You(?:'re| are| do|'ve| have| did)?(?:n't| not)\b.*, you\b")
 _LOSS = re.compile(rf"\b(?:died|passed away|is dead)\b|\blost (?:my|our) (?:{words_of('lost')})$", re.I)
+_NO_LOSS = re.compile(r"\byou|n't|not\b|^(?:\w+ )?I died\b|^(?:it|that|this)\b|"
+                      r"\b(?:when|after|before|since|until|because|who|that)\b", re.I)
 _EMBEDDED = re.compile(r"(?!.*\b(?:has|hasn't|haven't|had|since|already|apparently|actually|just)\b)"
                        r"(?:\W*\w+){2,9}\W*$", re.I)
 _YEARS = re.compile(r"\b((?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|"
                     r"fifty)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?) years\b"
                     r"(?! (?:old|ago|younger|older|from|later|earlier|time))", re.I)
+_LOOKS_BACK = re.compile(r"(?:What happened|How did|How was|What (?:was|did|went|comes back)|Was|Did)\b")
+_NAMED = re.compile(rf"\b(?:my|our) ({words_of('close')})\b(?!')", re.I)
+_ABSENT = re.compile(rf"\b(?:{words_of('absent')})\b", re.I)
 _SHE = re.compile(rf"\b(?:{words_of('women')})$", re.I)
 _HE = re.compile(rf"\b(?:{words_of('men')})$", re.I)
 _UNNAMED = ("every", "nobody", "everyone", "everybody", "people", "last", "no", "now", "today", "yesterday", "tomorrow",
@@ -49,19 +54,27 @@ _UNNAMED = ("every", "nobody", "everyone", "everybody", "people", "last", "no", 
 
 @dataclass(frozen=True)
 class Question:
-    """A question of tellings.yaml as it fits a clause. ``apt``: words of the clause called for it."""
+    """A question of questions.yaml as it fits a clause. ``apt``: words of the clause called for it; ``alone``: it names
+    the clause itself, or the clause is better not said back; ``said``: the clause, where it can be said back."""
 
     text: str
     apt: bool
-    embeds: bool
+    alone: bool
+    said: str = ""
 
 
 @cache
 def _tellings() -> dict:
-    found = yaml.safe_load(config("care/tellings.yaml").read_text())
-    for entry in found["questions"] + found["topics"]:
-        entry["when"] = re.compile(entry["when"], re.I) if "when" in entry else None
-        entry["unless"] = re.compile(entry["unless"], re.I) if "unless" in entry else None
+    return yaml.safe_load(config("care/tellings.yaml").read_text())
+
+
+@cache
+def _asked_of() -> dict:
+    found = yaml.safe_load(config("care/questions.yaml").read_text())
+    for entry in found["questions"] + found["topics"] + found["fragments"]:
+        for key in ("when", "unless"):
+            words = re.sub(r"(?<!P)<(\w+)>", lambda name: found["words"].get(name[1], name[0]), entry.get(key, ""))
+            entry[key] = re.compile(words, re.I) if words else None
     return found
 
 
@@ -119,15 +132,20 @@ def contrasted(text: str) -> bool:
     return bool((said := said_back(text)) and _CONTRAST.match(said))
 
 
-def questions(text: str, context: str, salt: str = "") -> list[Question]:
-    """What can be asked about the most telling clause, those questions first that its words call for. ``context``: all
-    that was said before, by both."""
-    ranked = telling_clauses(text) or [
-        clause for clause in sorted(clauses(text), key=lambda one: -_weight(one))
-        if not clause.odd and (_SAYS.search(clause.text) or not re.search(r"\byou", clause.text, re.I))]
-    found: list[Question] = []
-    for clause in ranked[:1]:
-        found += _questions_of(clause, context, salt or text)
+def questions(text: str, context: str, salt: str = "", pending: bool = False) -> list[Question]:
+    """What can be asked about an utterance, those questions first that its words call for, of its most telling clause
+    before the others. ``context``: all that was said before, by both; ``pending``: it tells of what lies ahead, and
+    nothing that looks back is asked unless its words call for it."""
+    every = [clause for clause in clauses(text) if not clause.odd]
+    ranked = [*telling_clauses(text), *sorted((
+        clause for clause in every if not _sayable(clause) and (
+            _SAYS.search(clause.text) or not re.search(r"\byou", clause.text, re.I))), key=lambda one: -_weight(one))]
+    each = [_questions_of(clause, text, context, salt or text) for clause in ranked]
+    found = [one for of_clause in each for one in of_clause if one.apt]
+    found += [one for one in sum(each[:1], []) if not one.apt and not (pending and _LOOKS_BACK.match(one.text))]
+    if not every:
+        found += [Question(entry["text"], True, False) for entry in _asked_of()["fragments"]
+                  if entry["when"].search(text.strip()) and not (entry["unless"] and entry["unless"].search(context))]
     return [one for one in found if not asked(one.text, context)]
 
 
@@ -136,7 +154,7 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
     """What can be said to an utterance that tells something, with its strategy, the best first. ``before``: what the
     user and the robot said in turn; ``asking``: whether a question is wanted; ``glad``: what is told is good news.
 
-    A clause is not said back twice running where a question can name it instead."""
+    A clause is not said back twice running where a question can stand without it."""
     context = " ".join(words for pair in before for words in pair)
     if sorrow := loss(text, context):
         return [("Empathetic Statements", sorrow)]
@@ -144,32 +162,56 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
     said = None if said and said in context else said
     echoed = bool(before) and any(clause.said.lower() in before[-1][1].lower().split("?")[0] and
                                   not _begins_with_question(before[-1][1]) for clause in clauses(before[-1][0]))
-    found, wanted, best = [], [], telling_clauses(text)[:1]
+    found, best = [], telling_clauses(text)[:1]
     good = any(_GLAD.search(clause.text) and _theirs(clause) for clause in clauses(text))
-    if said and (good or (glad and (not best or _theirs(best[0])))) and not _GLAD_NOT.search(text):
+    if said and (good or (glad and (not best or _is_news(best[0])))) and not _GLAD_NOT.search(text):
         found += [("Affirmation", f"{said} {text_}") for text_ in _turned(_tellings()["glad"], text)
                   if text_ not in context and (asking or "?" not in text_)]
     if said and contrasted(text):
         found += [("Reflective Statements", f"{said} {text_}") for text_ in _turned(_tellings()["contrasts"], text)
                   if text_ not in context]
     if asking:
-        wanted = sorted(questions(text, context), key=lambda one: (not one.apt, echoed and not one.embeds))
-        for one in wanted if said else (one for one in wanted if one.apt or one.embeds):
-            if one.embeds or (echoed and one.apt) or not said:
+        pending = any(clause.kind == "ahead" for words in (text, *(user for user, _ in before))
+                      for clause in clauses(words))
+        wanted = questions(text, context, pending=pending)
+        if not any(one.apt for one in wanted):
+            wanted = [*_of_earlier(text, before, context), *wanted]
+        for one in wanted:
+            words = said if said and (not one.apt or one.said.lower() in said.lower()) else _sentence(one.said)
+            if one.alone or not words or words in context or (echoed and one.apt and clauses(text)):
                 found.append(("Clarification", one.text))
             else:
-                found.append((_mainly(said), f"{said} {one.text}"))
+                found.append((_mainly(words), f"{words} {one.text}"))
     if said:
-        # Where nothing in the clause calls for a question, company is as good, and every other turn gets it.
-        first = not echoed and not (wanted and wanted[0].apt) and not contrasted(text) and not good
-        at = 0 if first and zlib.crc32(text.encode()) % 2 else len(found)
-        found.insert(at, ("Reflective Statements", f"{said} {company(context, text)}"))
+        found.append(("Reflective Statements", f"{said} {company(context, text)}"))
     return found
+
+
+def _of_earlier(text: str, before: Sequence[tuple[str, str]], context: str) -> list[Question]:
+    """What a detail leaves room to ask: after words without a verb, what the turn before called for; else what somebody
+    says to it who was named before."""
+    if not before:
+        return []
+    if not clauses(text):
+        return [one for one in questions(before[-1][0], context) if one.apt and not one.alone]
+    if any(clause.person == "other" or clause.kind in ("undone", "unknown") for clause in clauses(text)):
+        return []
+    for user, _ in reversed(before):
+        for match in _NAMED.finditer(mended(user)):
+            who = second_person(match[0])
+            if not _ABSENT.search(f"{context} {text}") and match[1].lower() not in text.lower():
+                return [Question(f"And {who}, what does {pronouns(who)['he']} say to that?", False, False)] \
+                    if f"And {who}, what" not in context else []
+    return []
 
 
 def _mainly(said: str) -> str:
     """The strategy of words said back with a short question: to readers a long part said back outweighs it."""
     return "Reflective Statements" if len(said.split()) > 6 else "Clarification"
+
+
+def _is_news(clause: Clause) -> bool:
+    return _theirs(clause) and clause.kind in ("past", "ahead", "state") and not re.search(r"\bhad\b", clause.text)
 
 
 def _theirs(clause: Clause) -> bool:
@@ -205,7 +247,7 @@ def loss(text: str, context: str) -> str | None:
     """What is said to a death that was told: sorrow, and a question about who was lost."""
     for clause in clauses(text):
         if clause.kind == "past" and not clause.odd and _LOSS.search(clause.text) and len(clause.said.split()) <= 12 \
-                and not re.search(r"\byou|n't|not\b|^(?:\w+ )?I died\b", clause.text, re.I):
+                and not _NO_LOSS.search(clause.text):
             for template in _turned(_tellings()["losses"], text):
                 lost = re.search(r"lost (.+)$", clause.said)
                 reply = template.format(clause=_inside(clause), **pronouns(lost[1] if lost else clause.subject))
@@ -225,14 +267,13 @@ def pronouns(subject: str) -> dict[str, str]:
     return {"he": head, "him": head, "his": f"{head}'s"} if named else {"he": "they", "him": "them", "his": "their"}
 
 
-def _questions_of(clause: Clause, context: str, salt: str) -> list[Question]:
+def _questions_of(clause: Clause, text: str, context: str, salt: str) -> list[Question]:
     label = f"{clause.kind} {clause.person}"
-    apt, plain = [], []
+    apt, plain, said = [], [], clause.said if _sayable(clause) else ""
     embeddable = _sayable(clause) and len(clause.said.split()) > 2 and _EMBEDDED.match(clause.said) \
         and clause.said.lower().startswith(clause.subject.lower())
-    slots = {"clause": _inside(clause), "inf": infinitive(clause), **pronouns(clause.subject)}
-    for entry in _tellings()["questions"]:
-        if label not in entry["kinds"] or (entry["unless"] and entry["unless"].search(f"{context} {clause.text}")):
+    for entry in _asked_of()["questions"]:
+        if label not in entry["kinds"] or (entry["unless"] and entry["unless"].search(f"{context} {text}")):
             continue
         match = entry["when"].search(clause.text) if entry["when"] else None
         embeds = "{clause}" in entry["text"] or "{inf}" in entry["text"]
@@ -240,14 +281,18 @@ def _questions_of(clause: Clause, context: str, salt: str) -> list[Question]:
             continue
         if "{clause}" in entry["text"] and "'ve" in clause.said:
             continue
+        groups = _groups(match) if match else {}
+        slots = {"clause": _inside(clause), "inf": infinitive(clause), **pronouns(clause.subject), **groups,
+                 **(pronouns(groups["who"]) if "who" in groups else {})}
         if "{inf}" in entry["text"] and not slots["inf"]:
             continue
-        text = entry["text"].format(**slots, **(_groups(match) if match else {}))
-        (apt if match else plain).append(Question(text, bool(match), embeds))
+        question = Question(entry["text"].format(**slots), bool(match), embeds or entry.get("alone", False), said)
+        (apt if match else plain).append(question)
     topics = []
-    for entry in _tellings()["topics"]:
-        if (match := entry["when"].search(clause.text)) and not (entry["unless"] and entry["unless"].search(context)):
-            topics.append(Question(entry["text"].format(**_groups(match)), True, False))
+    for entry in _asked_of()["topics"]:
+        if (match := entry["when"].search(clause.text)) and not (
+                entry["unless"] and entry["unless"].search(f"{context} {text}")):
+            topics.append(Question(entry["text"].format(**_groups(match)), True, False, said))
     return apt + topics + _turned(plain, salt)
 
 
@@ -277,7 +322,7 @@ def _inside(clause: Clause) -> str:
 
 
 def _sentence(said: str) -> str:
-    return said[0].upper() + said[1:].rstrip(" ,.!") + "."
+    return said[0].upper() + said[1:].rstrip(" ,.!") + "." if said else ""
 
 
 def _turned(entries: list, salt: str) -> list:
