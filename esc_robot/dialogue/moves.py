@@ -89,7 +89,7 @@ def _holding(rules: list[dict], text: str, turns: int, last: str = "") -> list[M
 
 
 def _follows(rule: dict, match: re.Match, last: str) -> bool:
-    """Whether what the robot said last is what the rule answers; <name> stands for what the group of that name caught."""
+    """Whether what the robot said last is what the rule answers; <name> stands for what that group caught."""
     after = re.sub(r"<(\w+)>", lambda name: re.escape(match[name[1]] or ""), rule.get("after", ""))
     return bool(re.search(after, last, re.I))
 

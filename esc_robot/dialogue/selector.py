@@ -41,7 +41,9 @@ WORDED = ("greets", "goodbye", "thanks", "agrees", "disagrees", "corrects_robot"
           "wants_company", "refuses", "robot_memory", "robot_privacy")
 #: Acts whose own replies follow when those of the move have been said.
 MANY = ("silent_or_unsure", "goodbye", "thanks", "greets", "refuses", "wants_company")
-_NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not) (?:\w+ ){0,4}(?:ask\w*|questions?)\b", re.I)
+_NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not|too many|so many|you (?:always|keep)) (?:\w+ ){0,4}"
+                           r"(?:ask\w*|questions?)\b", re.I)
+_TIRED_OF = re.compile(r"\b(?:stop|quit|don'?t|you (?:keep|always|only|just)) say(?:ing)? \W*([\w', ]*\w)", re.I)
 _OF_THE_ROBOT = re.compile(r"\b(?:you\w*|u|robots?|machine|this|record\w*|secret)\b", re.I)
 
 
@@ -83,8 +85,23 @@ class Chooser:
 
     def choose(self, turns: list[Turn], text: str, memory: str = "none") -> Choice:
         """The reply to ``text``, said after ``turns`` (oldest first, the present turn not among them). ``memory``: how
-        the robot's memory of the person is (``MemoryTalk.state``), so that what it says of that is true."""
+        the robot's memory of the person is (``MemoryTalk.state``), so that what it says of that is true. A phrase of
+        the robot that the user is tired of ("stop saying I am here") is left out."""
         said = [turn.reply for turn in turns if turn.reply]
+        choice = self._chosen(turns, text, said, memory)
+        tired = [match[1].lower() for words in (*(turn.user for turn in turns), text)
+                 for match in _TIRED_OF.finditer(words) if match[1].lower() in " ".join(said).lower()]
+
+        def without(reply: str) -> str:
+            return " ".join(one for one in _sentences(reply) if not any(words in one.lower() for words in tired))
+        if without(choice.reply) == choice.reply:
+            return choice
+        instead = [(choice.reply, choice.strategy), *((one["text"], one["strategy"]) for one in self._fixed["below"])]
+        words, strategy = next(((words, strategy) for reply, strategy in instead if (words := without(reply))),
+                               (choice.reply, choice.strategy))
+        return replace(choice, reply=words, strategy=strategy)
+
+    def _chosen(self, turns: list[Turn], text: str, said: list[str], memory: str) -> Choice:
         if "move" in self.sources and (moved := self._moved(turns, text, said, memory)):
             return moved
         if "situation" in self.sources and (known := self._known(turns, text, said)):
