@@ -79,9 +79,13 @@ def test_any_text_can_be_asked_about(text):
     assert CrisisProtocol().check(text) is None
 
 
+def care_answers():
+    return {file.stem: yaml.safe_load(file.read_text()) for file in config("care/answers").glob("*.yaml")}
+
+
 def every_line_said(country):
     replies = yaml.safe_load(config("care/replies.yaml").read_text())
-    answers = yaml.safe_load(config("care/answers.yaml").read_text())
+    answers = care_answers()
     numbers = crisis_numbers(country)
     lists = [alarm["say"] for alarm in replies["alarms"].values()]
     lists += [variants for theme in answers.values() for variants in theme.values()]
@@ -98,7 +102,7 @@ def test_every_fixed_reply_can_be_spoken(country):
 
 def test_every_question_that_a_reply_asks_has_an_answer_for_yes_and_for_no_in_its_theme():
     replies = yaml.safe_load(config("care/replies.yaml").read_text())
-    answers = yaml.safe_load(config("care/answers.yaml").read_text())
+    answers = care_answers()
     asked = {(alarm["theme"], reply["asks"]) for alarm in replies["alarms"].values()
              for reply in alarm["say"] if "asks" in reply}
     asked |= {(theme, reply["asks"]) for theme, kinds in answers.items() for variants in kinds.values()

@@ -174,3 +174,31 @@ def test_a_danger_of_two_kinds_is_met_by_the_graver():
 def test_where_the_police_has_a_number_of_its_own_it_is_the_one_for_violence():
     assert crisis_numbers("BR")["police"] == "one nine zero" != crisis_numbers("BR")["emergency"]
     assert "one nine zero" in first_words("BR", "he is hitting me right now")
+
+
+@pytest.mark.parametrize(("alarm", "answer", "words"), [
+    ("i keep thinking about killing myself", "are you going to send someone now?", "^No. .*tell nobody.*one one six"),
+    ("I took all my pills", "don't send anyone", "^No. .*Please call nine nine nine now"),
+    ("I took all my pills", "it's not many", "Even a little can do harm"),
+    ("I took all my pills", "I don't want to wake my daughter", "wake them, or call nine nine nine"),
+    ("I want to die", "i dont want to phone anyone. i only wanted to say it", "heard it.*message to eight five two"),
+    ("i cut myself again", "its not deep. my mum would freak out", "^Deep or not, it counts.*nine nine nine"),
+    ("i cut myself again", "are you gonna tell her", "^No. I tell nobody"),
+    ("he hit me again tonight", "If I ring anyone he'll know", "do not use that phone.*nine nine nine"),
+    ("he hit me again tonight", "the kids are in here with me", "Keep them close.*nine nine nine"),
+    ("he hit me again tonight", "we're in the bathroom. it locks", "keep it locked.*nine nine nine"),
+    ("my husband beats me", "he's asleep on the sofa now", "this hour is yours.*nine nine nine"),
+    ("my dad hits me with a belt", "he'll be home at six", "before that.*nine nine nine"),
+    ("my friend wants to die", "she made me promise not to tell", "may be broken.*nine nine nine"),
+    ("my friend wants to die", "she's at home with her parents", "whoever is there.*nine nine nine"),
+    ("I want to shake the baby", "are you going to take her away from me", "^No. I can take nobody away"),
+    ("I want to kill him", "I won't do it, I just wanted to say it", "nothing has been done.*nine nine nine")])
+def test_what_was_asked_or_feared_is_answered_first_and_then_a_step_that_this_person_can_take(alarm, answer, words):
+    protocol = CrisisProtocol("GB")
+    protocol.check(alarm)
+    assert re.search(words, " ".join(protocol.check(answer).sentences))
+
+
+def test_where_written_words_are_answered_their_number_is_said_and_elsewhere_somebody_trusted():
+    assert crisis_numbers("US")["quiet"] == "a message to nine eight eight"
+    assert crisis_numbers("default")["quiet"] == "a message to somebody you trust"

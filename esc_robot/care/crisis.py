@@ -2,8 +2,8 @@
 
 Danger is suicide and self-harm, violence, a medical emergency, and the wish to hurt somebody. Asked first, and about
 every utterance. After an alarm it stays for some turns, so that "yes", "no" and "thanks" are met too. What it knows
-stands in config/care: how it recognises in crisis.yaml and danger.yaml, what it says in replies.yaml and
-answers.yaml, whom to call in lines.yaml.
+stands in config/care: how it recognises in crisis.yaml and danger.yaml, what it says in replies.yaml and answers/,
+whom to call in lines.yaml.
 """
 
 import re
@@ -139,8 +139,8 @@ class CrisisProtocol:
 
 
 def crisis_numbers(country: str) -> dict[str, str]:
-    """What replies.yaml fills in: ``line``, ``line_sentence``, ``violence_line``, ``child_line``, ``emergency`` and
-    ``police``. Raises Problem on an unknown country.
+    """What replies.yaml fills in: ``line``, ``line_sentence``, ``violence_line``, ``child_line``, ``quiet``
+    (a way without a voice), ``emergency`` and ``police``. Raises Problem on an unknown country.
     """
     lines = yaml.safe_load(config("care/lines.yaml").read_text())
     if country not in lines:
@@ -148,7 +148,8 @@ def crisis_numbers(country: str) -> dict[str, str]:
     entry = lines[country]
     named = {line: f"{entry[line]}, on {spoken_number(entry[number])}" if line in entry else unnamed
              for line, (number, unnamed) in LINES.items()}
-    return {**named, "line_sentence": f"You can also call {named['line']}.",
+    quiet = spoken_number(entry["text"]) if "text" in entry else "somebody you trust"
+    return {**named, "line_sentence": f"You can also call {named['line']}.", "quiet": f"a message to {quiet}",
             "emergency": spoken_number(entry["emergency"]),
             "police": spoken_number(entry.get("police", entry["emergency"]))}
 
@@ -177,7 +178,7 @@ def _replies() -> dict:
 
 @cache
 def _answers() -> dict:
-    return yaml.safe_load(config("care/answers.yaml").read_text())
+    return {file.stem: yaml.safe_load(file.read_text()) for file in config("care/answers").glob("*.yaml")}
 
 
 @cache
