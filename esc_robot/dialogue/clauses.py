@@ -176,7 +176,8 @@ def _tags(words: str) -> list[tuple[str, str]]:
             tag = "NN"
         elif low == "used" and before not in _BE and at + 1 < len(tags) and tags[at + 1][0] == "to":
             tag = "VBD"
-        elif at > 1 and _SOMEBODY.search(before) and tags[at - 1][1] == "NN" and (tag == "VB" or (
+        elif (at > 1 or before.startswith("every")) and tags[at - 1][1] == "NN" and _SOMEBODY.search(before) and (
+                tag == "VB" or (
                 tag in ("NN", "JJ") and tags[at + 1:at + 2] and tags[at + 1][1] in ("DT", "PRP", "PRP$", "IN", "TO"))):
             tag = "VBP"     # "my daughter call the helper"
         elif at and first in ("i", "we", "they", "he", "she") and low.isalpha() \
@@ -186,12 +187,16 @@ def _tags(words: str) -> list[tuple[str, str]]:
                    "NNS": tag if plain else "VBZ"}.get(tag, tag)
             if tag == "VBP" and not plain and low in _PASTS:
                 tag = "VBD"
+            if tag == "VBD" and not plain and low.endswith("s") and low not in _PASTS:
+                tag = "VBZ"
             if low in ("all", "both", "only", "just", "really", "still"):
                 tag = "RB"
         tags[at] = (word, tag)
     if not any(tag in _FINITE for _, tag in tags):
         # "my hip's bad": where there is no other verb, it is one
-        tags = [(word, "VBZ" if (word, tag) == ("'s", "POS") else tag) for word, tag in tags]
+        after = [tag for _, tag in tags[1:]] + ["N"] if tags else []
+        tags = [(word, "VBZ" if (word, tag) == ("'s", "POS") and not follows.startswith("N") else tag)
+                for (word, tag), follows in zip(tags, after, strict=True)]
     return tags
 
 

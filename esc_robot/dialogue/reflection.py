@@ -32,6 +32,7 @@ _EVALUATION = re.compile(r"^(?:it|that|this)(?:'s| is| was)\b", re.I)
 _POINTS = re.compile(rf"{_EVALUATION.pattern} (?:{words_of('pointing')})", re.I)
 _SAYS = re.compile(r"^(?!you\b).*\b(?:says?|said|tells?|told|asks?|asked|thinks?|thought) ", re.I)
 _GLAD = re.compile(rf"\b(?:{words_of('glad')})\b", re.I)
+_NEWS = re.compile(rf"\b(?:{words_of('news')})\b", re.I)
 _GLAD_NOT = re.compile(r"\b(?:never|not|no|but|without|lost|only|half|nobody|sorry)\b|n't\b", re.I)
 _DENIED = re.compile(r"^I(?:'m| am| was| do|'ve| have| did)?(?:n't| not)\b", re.I)
 _CONTRAST = re.compile(r"You(?:'re| are| do|'ve| have| did)?(?:n't| not)\b.*, you\b")
@@ -44,7 +45,7 @@ _YEARS = re.compile(r"\b((?:\d+|two|three|four|five|six|seven|eight|nine|ten|ele
                     r"fifty)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?) years\b"
                     r"(?! (?:old|ago|younger|older|from|later|earlier|time))", re.I)
 _LOOKS_BACK = re.compile(r"(?:What happened|How did|How was|What (?:was|did|went|comes back)|Was|Did)\b")
-_NAMED = re.compile(rf"\b(?:my|our) ({words_of('close')})\b(?!')", re.I)
+_NAMED = re.compile(rf"\b(?:my|our) ({words_of('close')})\b(?![-'])", re.I)
 _ABSENT = re.compile(rf"\b(?:{words_of('absent')})\b", re.I)
 _SHE = re.compile(rf"\b(?:{words_of('women')})$", re.I)
 _HE = re.compile(rf"\b(?:{words_of('men')})$", re.I)
@@ -72,7 +73,7 @@ def _tellings() -> dict:
 def _asked_of() -> dict:
     found = yaml.safe_load(config("care/questions.yaml").read_text())
     for entry in found["questions"] + found["topics"] + found["fragments"]:
-        for key in ("when", "unless"):
+        for key in ("when", "unless", "known"):
             words = re.sub(r"(?<!P)<(\w+)>", lambda name: found["words"].get(name[1], name[0]), entry.get(key, ""))
             entry[key] = re.compile(words, re.I) if words else None
     return found
@@ -145,7 +146,7 @@ def questions(text: str, context: str, salt: str = "", pending: bool = False) ->
     found += [one for one in sum(each[:1], []) if not one.apt and not (pending and _LOOKS_BACK.match(one.text))]
     if not every:
         found += [Question(entry["text"], True, False) for entry in _asked_of()["fragments"]
-                  if entry["when"].search(text.strip()) and not (entry["unless"] and entry["unless"].search(context))]
+                  if entry["when"].search(text.strip()) and not _idle(entry, text, context)]
     return [one for one in found if not asked(one.text, context)]
 
 
@@ -193,15 +194,17 @@ def _of_earlier(text: str, before: Sequence[tuple[str, str]], context: str) -> l
     if not before:
         return []
     if not clauses(text):
-        return [one for one in questions(before[-1][0], context) if one.apt and not one.alone]
-    if any(clause.person == "other" or clause.kind in ("undone", "unknown") for clause in clauses(text)):
+        first = [one for one in questions(before[-1][0], "") if one.apt and not one.alone][:1]
+        return [one for one in first if not asked(one.text, context)]
+    if any(clause.person != "I" or clause.kind in ("undone", "unknown", "opinion") for clause in clauses(text)):
         return []
     for user, _ in reversed(before):
         for match in _NAMED.finditer(mended(user)):
             who = second_person(match[0])
-            if not _ABSENT.search(f"{context} {text}") and match[1].lower() not in text.lower():
-                return [Question(f"And {who}, what does {pronouns(who)['he']} say to that?", False, False)] \
-                    if f"And {who}, what" not in context else []
+            nobody = _ABSENT.search(f"{context} {text}") or re.search(
+                rf"\b(?:{match[1]}|we|us|he|him|she|her)\b", text, re.I)
+            question = f"And {who}, what does {pronouns(who)['he']} say to that?"
+            return [] if nobody or f"And {who}, what" in context else [Question(question, False, False)]
     return []
 
 
@@ -211,7 +214,7 @@ def _mainly(said: str) -> str:
 
 
 def _is_news(clause: Clause) -> bool:
-    return _theirs(clause) and clause.kind in ("past", "ahead", "state") and not re.search(r"\bhad\b", clause.text)
+    return _theirs(clause) and bool(_NEWS.search(clause.text))
 
 
 def _theirs(clause: Clause) -> bool:
@@ -273,27 +276,32 @@ def _questions_of(clause: Clause, text: str, context: str, salt: str) -> list[Qu
     embeddable = _sayable(clause) and len(clause.said.split()) > 2 and _EMBEDDED.match(clause.said) \
         and clause.said.lower().startswith(clause.subject.lower())
     for entry in _asked_of()["questions"]:
-        if label not in entry["kinds"] or (entry["unless"] and entry["unless"].search(f"{context} {text}")):
+        if label not in entry["kinds"] or _idle(entry, text, context):
             continue
         match = entry["when"].search(clause.text) if entry["when"] else None
         embeds = "{clause}" in entry["text"] or "{inf}" in entry["text"]
         if (entry["when"] and not match) or (embeds and not embeddable):
             continue
-        if "{clause}" in entry["text"] and "'ve" in clause.said:
+        if "{clause}" in entry["text"] and re.search(r"'(?:ve|d)\b", clause.said):
             continue
         groups = _groups(match) if match else {}
         slots = {"clause": _inside(clause), "inf": infinitive(clause), **pronouns(clause.subject), **groups,
                  **(pronouns(groups["who"]) if "who" in groups else {})}
         if "{inf}" in entry["text"] and not slots["inf"]:
             continue
-        question = Question(entry["text"].format(**slots), bool(match), embeds or entry.get("alone", False), said)
-        (apt if match else plain).append(question)
+        question = Question(entry["text"].format(**slots), bool(match) and "plain" not in entry,
+                            embeds or entry.get("alone", False), said)
+        (apt if question.apt else plain).append(question)
     topics = []
     for entry in _asked_of()["topics"]:
-        if (match := entry["when"].search(clause.text)) and not (
-                entry["unless"] and entry["unless"].search(f"{context} {text}")):
+        if (match := entry["when"].search(clause.text)) and not _idle(entry, text, context):
             topics.append(Question(entry["text"].format(**_groups(match)), True, False, said))
     return apt + topics + _turned(plain, salt)
+
+
+def _idle(entry: dict, text: str, context: str) -> bool:
+    return bool(entry["unless"] and entry["unless"].search(text)
+                or entry["known"] and entry["known"].search(f"{context} {text}"))
 
 
 def _groups(match: re.Match) -> dict[str, str]:

@@ -18,8 +18,9 @@ from esc_robot.assets import config
 from esc_robot.care.crisis import crisis_numbers
 from esc_robot.dialogue.acts import ASKING, act_replies, asks
 from esc_robot.dialogue.candidates import ActReplies, Candidate, Fetcher, Reader, Reading
+from esc_robot.dialogue.clauses import clauses
 from esc_robot.dialogue.conversation import Turn
-from esc_robot.dialogue.encoder import Encoder
+from esc_robot.dialogue.encoder import Check
 from esc_robot.dialogue.models import find
 from esc_robot.dialogue.moves import Move, clock, fact_about, filled, moves, situations
 from esc_robot.dialogue.reflection import asked, pronouns, said_back, telling_clauses, told, unread
@@ -77,7 +78,7 @@ class Chooser:
         self.sources, self.threshold = sources, threshold
         self._reader = Reader(threads)
         self._acts = ActReplies(self._reader.encoder)
-        self._check = Encoder("check", threads) if threshold else None
+        self._check = Check(self._reader.encoder, threads) if threshold else None
         self._fetcher = Fetcher(self._reader.encoder) if "fetched" in sources else None
         self._fixed = yaml.safe_load(config("care/robot.yaml").read_text())
         self._numbers = crisis_numbers(country)
@@ -129,7 +130,7 @@ class Chooser:
         asking = _asking(turns, text)
         own = self._acts.of(act if sure or act in ASKING else "follow_up" if turns else "event", reading.vector)
         found = []
-        if "reflection" in self.sources and (act in TELLING or not sure):
+        if "reflection" in self.sources and (act in TELLING or not sure or (act == "unintelligible" and clauses(text))):
             found += [Candidate(reply, strategy, "reflection", 0.0) for strategy, reply in
                       told(text, _pairs(turns), asking and not _asked_thrice(said), act == "good_news" and sure)]
         if self._fetcher and (self._check or not found):
@@ -198,8 +199,8 @@ class Chooser:
     def _checked(self, turns: list[Turn], text: str, candidates: list[Candidate]) -> list[Candidate]:
         if not self._check or not candidates:
             return candidates
-        about = f"{turns[-1].user} | {text}" if turns else text
-        logits = self._check([(about, candidate.reply) for candidate in candidates])[0]
+        before = [line for pair in _pairs(turns) for line in pair]
+        logits = self._check(text, before, [candidate.reply for candidate in candidates])
         return [replace(candidate, score=float(1 / (1 + np.exp(-logit))))
                 for candidate, logit in zip(candidates, logits, strict=True)]
 
