@@ -8,7 +8,7 @@ import pytest
 from esc_robot.dialogue import candidates, encoder
 from esc_robot.dialogue.acts import act_replies, asks
 from esc_robot.dialogue.conversation import Turn
-from esc_robot.dialogue.reflection import long_time, reflections
+from esc_robot.dialogue.reflection import reflections, salient
 from esc_robot.dialogue.selector import SOURCES, Chooser
 from esc_robot.dialogue.strategy import STRATEGIES
 from esc_robot.errors import Problem
@@ -43,10 +43,11 @@ def test_what_would_wound_or_is_no_statement_is_not_said_back(text):
     assert reflections(text) == []
 
 
-def test_years_are_said_back_unless_they_are_an_age_or_a_date():
-    assert long_time("Twenty-two years, and I got a handshake") == "Twenty-two years is a long time."
-    assert long_time("we were together for 9 years") == "9 years is a long time."
-    assert long_time("he is nine years old") is None and long_time("two years ago") is None
+def test_of_a_long_clause_the_telling_part_is_said_back_alone():
+    assert salient("She packs a bag every evening and asks me to drive her home") == "Every evening."
+    assert salient("we were together for 9 years") == "9 years."
+    assert salient("he is nine years old") is None and salient("two years ago") is None
+    assert salient("I have to do a speech in three weeks") is None
 
 
 @pytest.mark.parametrize("text, question", [

@@ -5,7 +5,7 @@ is left out, since saying back a clause that was not understood is worse than no
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import yaml
@@ -59,6 +59,7 @@ _JOINERS = ("and", "of", "at", "in", "next", "from", "on", "with", "to", "round"
             "over", "under")
 _FINITE = ("VBD", "VBZ", "VBP", "MD")
 _BOTH = ("quit", "put", "cut", "let", "shut", "hit", "set", "read")      # present and past are alike
+_UNSURE = re.compile(r"(?:(?:and|but|so|well|yeah|no) )*(?:if|maybe|perhaps|unless)\b", re.I)
 _OFTEN = re.compile(r"\b(?:every|always|never|often|when)\b")
 _BE = ("am", "is", "are", "was", "were", "'s", "'m", "'re")
 
@@ -124,11 +125,14 @@ def clauses(text: str) -> tuple[Clause, ...]:
     found, parts = [], []
     for sentence in sentences(mended(text)):
         if not sentence.endswith("?"):
-            parts += _parts(sentence.rstrip(".!; "))
-    for at, (part, contrast) in enumerate(parts):
+            # what hangs on an "if" or a "maybe" is not told
+            unsure = bool(_UNSURE.match(sentence))
+            parts += [(*part, unsure and (at > 0 or not _UNSURE.match(part[0])))
+                      for at, part in enumerate(_parts(sentence.rstrip(".!; ")))]
+    for at, (part, contrast, unsure) in enumerate(parts):
         clause = _clause(part, contrast, at == len(parts) - 1, [one.person for one in found])
         if clause:
-            found.append(clause)
+            found.append(replace(clause, odd=clause.odd or unsure))
     return tuple(found)
 
 
@@ -194,9 +198,9 @@ def _tags(words: str) -> list[tuple[str, str]]:
         tags[at] = (word, tag)
     if not any(tag in _FINITE for _, tag in tags):
         # "my hip's bad": where there is no other verb, it is one
-        after = [tag for _, tag in tags[1:]] + ["N"] if tags else []
-        tags = [(word, "VBZ" if (word, tag) == ("'s", "POS") and not follows.startswith("N") else tag)
-                for (word, tag), follows in zip(tags, after, strict=True)]
+        nouns = [tag.startswith("N") and not word.endswith("ing") for word, tag in tags[1:]] + [True]
+        tags = [(word, "VBZ" if (word, tag) == ("'s", "POS") and not noun else tag)
+                for (word, tag), noun in zip(tags, nouns, strict=False)]
     return tags
 
 
@@ -306,7 +310,7 @@ def _kind(words: str, rest: list[tuple[str, str]], person: str, adjunct: str) ->
     had = verb == "'d" and ("VBN" in tags or re.match(r"'d (?:\w+ed|been) ", f"{after} "))
     if verb in ("would", "could", "might", "should", "'d") and not had:
         return "wish" if person == "I" and re.match(r"(?:would|'d) (?:like|love|rather|want)", after) else "would"
-    if verb == "wo" and person == "thing" and not _AHEAD.search(low):
+    if verb == "wo" and person != "I" and not _AHEAD.search(low):
         return "habit"      # "the drawer won't open"
     if verb in ("will", "'ll", "wo", "shall") or _LEAVING.search(low):
         return "ahead"

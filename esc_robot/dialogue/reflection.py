@@ -15,7 +15,7 @@ import yaml
 
 from esc_robot.assets import config
 from esc_robot.dialogue.acts import asks
-from esc_robot.dialogue.clauses import Clause, clauses, infinitive, mended, second_person, sentences, words_of
+from esc_robot.dialogue.clauses import DAYS, Clause, clauses, infinitive, mended, second_person, sentences, words_of
 from esc_robot.dialogue.words import STOPWORDS
 
 WORDS = range(2, 15)    # of a clause that is said back; longer ones sound like parroting
@@ -40,10 +40,9 @@ _LOSS = re.compile(rf"\b(?:died|passed away|is dead)\b|\blost (?:my|our) (?:{wor
 _NO_LOSS = re.compile(r"\byou|n't|not\b|^(?:\w+ )?I died\b|^(?:it|that|this)\b|"
                       r"\b(?:when|after|before|since|until|because|who|that)\b", re.I)
 _EMBEDDED = re.compile(r"(?!.*\b(?:has|hasn't|haven't|had|since|already|apparently|actually|just)\b)"
-                       r"(?:\W*\w+){2,9}\W*$", re.I)
-_YEARS = re.compile(r"\b((?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|"
-                    r"fifty)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?) years\b"
-                    r"(?! (?:old|ago|younger|older|from|later|earlier|time))", re.I)
+                       r"(?:\W*\w+){2,9}(?<! to)\W*$", re.I)
+_SALIENT = re.compile(r"(?<!in )(?<!past )\b(?:{})".format(
+    words_of("salient").format(numbers=words_of("numbers"), days=DAYS)) + r"\b", re.I)
 _LOOKS_BACK = re.compile(r"(?:What happened|How did|How was|What (?:was|did|went|comes back)|Was|Did)\b")
 _NAMED = re.compile(rf"\b(?:my|our) ({words_of('close')})\b(?![-'])", re.I)
 _ABSENT = re.compile(rf"\b(?:{words_of('absent')})\b", re.I)
@@ -91,10 +90,10 @@ def reflections(text: str) -> list[str]:
     return list(dict.fromkeys(_sentence(clause.said) for clause in telling_clauses(text)))
 
 
-def long_time(text: str) -> str | None:
-    """"Twenty-two years is a long time." where a number of years is told."""
-    match = _YEARS.search(text)
-    return f"{match[1].capitalize()} years is a long time." if match else None
+def salient(text: str) -> str | None:
+    """The part of longer words that is said back alone: "Every night."; None where there is none."""
+    match = _SALIENT.search(text)
+    return _sentence(second_person(match[0])) if match else None
 
 
 def said_back(text: str) -> str | None:
@@ -179,6 +178,8 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
             wanted = [*_of_earlier(text, before, context), *wanted]
         for one in wanted:
             words = said if said and (not one.apt or one.said.lower() in said.lower()) else _sentence(one.said)
+            if words and len(words.split()) > 7 and (short := salient(words)) and short not in context:
+                words = short
             if one.alone or not words or words in context or (echoed and one.apt and clauses(text)):
                 found.append(("Clarification", one.text))
             else:
@@ -194,6 +195,8 @@ def _of_earlier(text: str, before: Sequence[tuple[str, str]], context: str) -> l
     if not before:
         return []
     if not clauses(text):
+        if before[-1][1].endswith("?") or len(text.split()) > 4 or asks(text):
+            return []
         first = [one for one in questions(before[-1][0], "") if one.apt and not one.alone][:1]
         return [one for one in first if not asked(one.text, context)]
     if any(clause.person != "I" or clause.kind in ("undone", "unknown", "opinion") for clause in clauses(text)):
