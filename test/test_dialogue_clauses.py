@@ -8,7 +8,7 @@ import pytest
 from esc_robot.dialogue.clauses import clauses, infinitive, lemma
 from esc_robot.dialogue.conversation import Turn
 from esc_robot.dialogue.moves import moves
-from esc_robot.dialogue.reflection import questions, said_back, told
+from esc_robot.dialogue.reflection import loss, questions, said_back, told
 from esc_robot.dialogue.selector import Chooser
 
 
@@ -34,6 +34,11 @@ def test_a_clause_is_known_by_what_kind_of_thing_it_tells_and_of_whom(text, kind
     ("my daughter call the helper aunty", "Your daughter calls the helper aunty."),
     ("In my country I was teacher", "In your country you were a teacher."),
     ("sat in the car for an hour", "You sat in the car for an hour."),
+    ("just tired of doing fractions", "You are just tired of doing fractions."),
+    ("sacked by text", "You were sacked by text."),
+    ("My son he don't want to eat", "Your son doesn't want to eat."),
+    ("i meant she never sat down with us", "She never sat down with you."),
+    ("they said eighteen moths", "They said eighteen months."),
     ("First time in five weeks!", "First time in five weeks."),
     ("I'm not cross that she went. I'm cross nobody rang",
      "You're not cross that she went, you're cross nobody rang."),
@@ -45,6 +50,7 @@ def test_the_point_is_said_back_in_good_english(text, said):
 
 
 @pytest.mark.parametrize("text", [
+    "if i stop we all fail",
     "my contract is finish", "they gave me a card with the", "I live here since two years"])
 def test_what_was_not_understood_is_not_said_back(text):
     assert said_back(text) is None
@@ -65,6 +71,31 @@ def test_what_the_user_did_is_put_after_to():
 def test_nobody_is_asked_how_it_was_before_it_has_happened(text):
     replies = [reply for _, reply in told(text, [])]
     assert replies and not [reply for reply in replies if re.search(r"\b(?:was|were|did|happened)\b", reply)]
+
+
+def test_what_is_told_on_the_way_to_something_is_not_looked_back_on():
+    before = [("I go in for my operation on Thursday", "You go in on Thursday.")]
+    replies = [reply for _, reply in told("my slippers don't fit in the bag", before)]
+    assert replies and not [reply for reply in replies if re.search(r"\b(?:was|did|happened|afterwards)\b", reply)]
+
+
+@pytest.mark.parametrize("text", ["I look like a plucked hen", "i'm a terrible mother", "I'm such an idiot"])
+def test_a_harsh_or_odd_word_about_oneself_is_not_repeated(text):
+    assert not [reply for _, reply in told(text, []) if text.split()[-1] in reply]
+
+
+def test_what_hangs_on_a_maybe_is_not_told():
+    assert "making" not in said_back("maybe they are right and i am making it up")
+
+
+def test_a_question_about_another_clause_stands_with_that_clause():
+    reply = told("I retired on the last day of June and my alarm still goes at ten to six", [])[0][1]
+    assert reply.startswith("You retired on the last day of June. ")
+
+
+def test_only_who_lived_is_mourned():
+    assert loss("the fridge died with all my insulin in it", "") is None
+    assert loss("my dog died", "").startswith("I am sorry that your dog died.")
 
 
 def test_a_clause_is_not_said_back_twice_running():

@@ -23,7 +23,7 @@ JOINT = 15              # words of two clauses that are said back together
 CONTRAST = 24           # and of two of which the first is denied
 
 _UNSAID = re.compile(
-    rf"\b(?:{words_of('unsaid')})\b|^(?:that|this|these|those|some|what|one)\b|\b(?:this|these|those)$|"
+    rf"\b(?:{words_of('unsaid')})\b|^I (?:look|sound|smell|feel) like an? |^(?:that|this|these|those|some|what|one)\b|\b(?:this|these|those)$|"
     r"^it's (?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b|"
     r"\b(?:do|does|did|is|was|has|have|were|are|said|says?)$", re.I)
 _THANKS = re.compile(r"\bthank you\b", re.I)
@@ -38,9 +38,10 @@ _DENIED = re.compile(r"^I(?:'m| am| was| do|'ve| have| did)?(?:n't| not)\b", re.
 _CONTRAST = re.compile(r"You(?:'re| are| do|'ve| have| did)?(?:n't| not)\b.*, you\b")
 _LOSS = re.compile(rf"\b(?:died|passed away|is dead)\b|\blost (?:my|our) (?:{words_of('lost')})$", re.I)
 _NO_LOSS = re.compile(r"\byou|n't|not\b|^(?:\w+ )?I died\b|^(?:it|that|this)\b|"
-                      r"\b(?:when|after|before|since|until|because|who|that)\b", re.I)
-_EMBEDDED = re.compile(r"(?!.*\b(?:has|hasn't|haven't|had|since|already|apparently|actually|just)\b)"
-                       r"(?:\W*\w+){2,9}(?<! to)\W*$", re.I)
+                      r"\b(?:when|after|before|since|until|because|who|that) \w", re.I)
+_MORTAL = re.compile(rf"\b(?:{words_of('creatures')})$", re.I)
+_EMBEDDED = re.compile(r"(?!.*\b(?:years|months|weeks|times|has|hasn't|haven't|had|since|already|apparently|actually|"
+                       r"just)\b)(?:\W*\w+){2,9}(?<! to)\W*$", re.I)
 _SALIENT = re.compile(r"(?<!in )(?<!past )\b(?:{})".format(
     words_of("salient").format(numbers=words_of("numbers"), days=DAYS)) + r"\b", re.I)
 _LOOKS_BACK = re.compile(r"(?:What happened|How did|How was|What (?:was|did|went|comes back)|Was|Did)\b")
@@ -178,15 +179,19 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
             wanted = [*_of_earlier(text, before, context), *wanted]
         for one in wanted:
             words = said if said and (not one.apt or one.said.lower() in said.lower()) else _sentence(one.said)
-            if words and len(words.split()) > 7 and (short := salient(words)) and short not in context:
-                words = short
+            words = _short(words, context)
             if one.alone or not words or words in context or (echoed and one.apt and clauses(text)):
                 found.append(("Clarification", one.text))
             else:
                 found.append((_mainly(words), f"{words} {one.text}"))
     if said:
-        found.append(("Reflective Statements", f"{said} {company(context, text)}"))
+        found.append(("Reflective Statements", f"{_short(said, context)} {company(context, text)}"))
     return found
+
+
+def _short(said: str, context: str) -> str:
+    part = salient(said) if len(said.split()) > 6 else None
+    return part if part and part not in context else said
 
 
 def _of_earlier(text: str, before: Sequence[tuple[str, str]], context: str) -> list[Question]:
@@ -199,7 +204,7 @@ def _of_earlier(text: str, before: Sequence[tuple[str, str]], context: str) -> l
             return []
         first = [one for one in questions(before[-1][0], "") if one.apt and not one.alone][:1]
         return [one for one in first if not asked(one.text, context)]
-    if any(clause.person != "I" or clause.kind in ("undone", "unknown", "opinion") for clause in clauses(text)):
+    if any(clause.person != "I" or clause.kind not in ("ahead", "wish", "state", "unable") for clause in clauses(text)):
         return []
     for user, _ in reversed(before):
         for match in _NAMED.finditer(mended(user)):
@@ -253,11 +258,12 @@ def loss(text: str, context: str) -> str | None:
     """What is said to a death that was told: sorrow, and a question about who was lost."""
     for clause in clauses(text):
         if clause.kind == "past" and not clause.odd and _LOSS.search(clause.text) and len(clause.said.split()) <= 12 \
-                and not _NO_LOSS.search(clause.text):
+                and not _NO_LOSS.search(clause.text) and (clause.person != "thing" or _MORTAL.search(clause.subject)):
             for template in _turned(_tellings()["losses"], text):
                 lost = re.search(r"lost (.+)$", clause.said)
-                reply = template.format(clause=_inside(clause), **pronouns(lost[1] if lost else clause.subject))
-                if not asked(reply, context):
+                who = pronouns(lost[1] if lost else clause.subject)
+                reply = template.format(clause=_inside(clause), **who)
+                if not asked(reply, context) and not ("{he}" in template and who["he"] == "they"):
                     return reply
     return None
 

@@ -40,6 +40,8 @@ TELLING = ("small_talk", "sadness", "missing", "grief", "loneliness", "breakup",
 #: Acts that need their words: what the encoder alone takes for one of them is most often something that is told.
 WORDED = ("greets", "goodbye", "thanks", "agrees", "disagrees", "corrects_robot", "doubts_robot", "asks_repeat",
           "wants_company", "refuses", "robot_memory", "robot_privacy")
+#: Acts that the encoder takes for what is only told in odd words: what holds a clause of some length is told.
+UNTOLD = ("unintelligible", "silent_or_unsure")
 #: Acts whose own replies follow when those of the move have been said.
 MANY = ("silent_or_unsure", "goodbye", "thanks", "greets", "refuses", "wants_company")
 _NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not|too many|so many|you (?:always|keep)) (?:\w+ ){0,4}"
@@ -130,7 +132,8 @@ class Chooser:
         asking = _asking(turns, text)
         own = self._acts.of(act if sure or act in ASKING else "follow_up" if turns else "event", reading.vector)
         found = []
-        if "reflection" in self.sources and (act in TELLING or not sure or (act == "unintelligible" and clauses(text))):
+        heard = act in UNTOLD and len(text.split()) > 4 and clauses(text)
+        if "reflection" in self.sources and (act in TELLING or not sure or heard):
             found += [Candidate(reply, strategy, "reflection", 0.0) for strategy, reply in
                       told(text, _pairs(turns), asking and not _asked_thrice(said), act == "good_news" and sure)]
         if self._fetcher and (self._check or not found):
