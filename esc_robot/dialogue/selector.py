@@ -44,8 +44,10 @@ WORDED = ("greets", "goodbye", "thanks", "agrees", "disagrees", "corrects_robot"
 UNTOLD = ("unintelligible", "silent_or_unsure")
 #: Acts whose own replies follow when those of the move have been said.
 MANY = ("silent_or_unsure", "goodbye", "thanks", "greets", "refuses", "wants_company")
-_NO_QUESTIONS = re.compile(r"\b(?:no|stop|don'?t|not|too many|so many|you (?:always|keep)) (?:\w+ ){0,4}"
-                           r"(?:ask\w*|questions?)\b", re.I)
+_NO_QUESTIONS = re.compile(
+    r"\b(?:no|not any|stop|enough|too many|so many|you (?:always|keep)|do(?: not|n'?t) want|(?:can|could) you not) "
+    r"(?:\w+ ){0,4}(?:ask\w*|questions?)\b|"
+    r"(?:^|[.,;!?] ?|\b(?:please|so|but|just|and) )(?:do not|don'?t) (?:\w+ ){0,2}ask\b", re.I)
 _TIRED_OF = re.compile(r"\b(?:stop|quit|don'?t|you (?:keep|always|only|just)) say(?:ing)? \W*([\w', ]*\w)", re.I)
 _OF_THE_ROBOT = re.compile(r"\b(?:you\w*|u|robots?|machine|this|record\w*|secret)\b", re.I)
 
