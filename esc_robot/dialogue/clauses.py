@@ -184,6 +184,9 @@ def _tags(words: str) -> list[tuple[str, str]]:
                 tag == "VB" or (
                 tag in ("NN", "JJ") and tags[at + 1:at + 2] and tags[at + 1][1] in ("DT", "PRP", "PRP$", "IN", "TO"))):
             tag = "VBP"     # "my daughter call the helper"
+        elif at > 1 and tag == "NNS" and tags[at - 1][1] == "NN" and _SOMEBODY.search(before) \
+                and not any(other in _FINITE for _, other in tags):
+            tag = "VBZ"     # "my husband's mother rings"
         elif at and first in ("i", "we", "they", "he", "she") and low.isalpha() \
                 and all(other == "RB" for _, other in tags[1:at]):
             plain = first in ("i", "we", "they")
@@ -274,8 +277,8 @@ def _agreeing(words: str, tags: list[tuple[str, str]], ends: int, person: str) -
     follows = next((t for _, t in rest[at + 1:] if t != "RB"), "")
     odd = low in ("have", "has", "had", "'ve") and follows in ("VB", "VBP")
     odd = odd or low in ("ain't", "ai", "seen", "done") or bool(_SINCE.search(words) or _BARE.search(words))
-    if low in _BE and person != "thing" and re.fullmatch(r"NN", rest[-1][1]) and len(rest) == at + 2 \
-            and rest[-1][0].lower() not in STOPWORDS | {"home"}:
+    if low in ("am", "is", "was", "were") and person != "thing" and rest[-1][1] == "NN" and len(rest) == at + 2 \
+            and rest[-1][0].lower() not in STOPWORDS | {"home", "sorry"} and not _MOOD.match(rest[-1][0]):
         # "I was pharmacist": a learner's missing article
         words = re.sub(r"(\w+)$", lambda noun: f"{'an' if noun[1][0].lower() in 'aeiou' else 'a'} {noun[1]}", words)
     if person != "I" and not plural and tag == "VBP" and low not in (*_BE, "'ve", "have", "do") and low.isalpha():

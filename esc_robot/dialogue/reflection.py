@@ -23,7 +23,8 @@ JOINT = 15              # words of two clauses that are said back together
 CONTRAST = 24           # and of two of which the first is denied
 
 _UNSAID = re.compile(
-    rf"\b(?:{words_of('unsaid')})\b|^I (?:look|sound|smell|feel) like an? |^(?:that|this|these|those|some|what|one)\b|\b(?:this|these|those)$|"
+    rf"\b(?:{words_of('unsaid')})\b|^I (?:look|sound|smell|feel) like an? |"
+    r"^(?:that|this|these|those|some|what|one)\b|\b(?:this|these|those)$|"
     r"^it's (?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b|"
     r"\b(?:do|does|did|is|was|has|have|were|are|said|says?)$", re.I)
 _THANKS = re.compile(r"\bthank you\b", re.I)
@@ -281,7 +282,7 @@ def pronouns(subject: str) -> dict[str, str]:
 
 def _questions_of(clause: Clause, text: str, context: str, salt: str) -> list[Question]:
     label = f"{clause.kind} {clause.person}"
-    apt, plain, said = [], [], clause.said if _sayable(clause) else ""
+    apt, likely, plain, said = [], [], [], clause.said if _sayable(clause) else ""
     embeddable = _sayable(clause) and len(clause.said.split()) > 2 and _EMBEDDED.match(clause.said) \
         and clause.said.lower().startswith(clause.subject.lower())
     for entry in _asked_of()["questions"]:
@@ -291,7 +292,8 @@ def _questions_of(clause: Clause, text: str, context: str, salt: str) -> list[Qu
         embeds = "{clause}" in entry["text"] or "{inf}" in entry["text"]
         if (entry["when"] and not match) or (embeds and not embeddable):
             continue
-        if "{clause}" in entry["text"] and re.search(r"'(?:ve|d)\b", clause.said):
+        if "{clause}" in entry["text"] and re.search(
+                r"'(?:ve|d|s)\b" if clause.kind == "past" else r"'(?:ve|d)\b", clause.said):
             continue
         groups = _groups(match) if match else {}
         slots = {"clause": _inside(clause), "inf": infinitive(clause), **pronouns(clause.subject), **groups,
@@ -300,12 +302,12 @@ def _questions_of(clause: Clause, text: str, context: str, salt: str) -> list[Qu
             continue
         question = Question(entry["text"].format(**slots), bool(match) and "plain" not in entry,
                             embeds or entry.get("alone", False), said)
-        (apt if question.apt else plain).append(question)
+        (apt if question.apt else likely if match else plain).append(question)
     topics = []
     for entry in _asked_of()["topics"]:
         if (match := entry["when"].search(clause.text)) and not _idle(entry, text, context):
             topics.append(Question(entry["text"].format(**_groups(match)), True, False, said))
-    return apt + topics + _turned(plain, salt)
+    return apt + topics + likely + _turned(plain, salt)
 
 
 def _idle(entry: dict, text: str, context: str) -> bool:
