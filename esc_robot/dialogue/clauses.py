@@ -298,7 +298,7 @@ def _kind(words: str, rest: list[tuple[str, str]], person: str, adjunct: str) ->
     after, tags = " ".join(word for word, _ in head[:6]), [t for _, t in head[1:3]]
     perfect = verb in ("have", "has", "'ve", "'s", "had", "'d") and tags and tags[0] not in ("DT", "NN", "PRP$") and (
         "VBN" in tags or after.startswith(f"{verb} been") or (verb == "'d" and "VBD" in tags))
-    if person == "I" and re.search(r"\b(?:can|could) (?:\w+ )?not\b|\b(?:un)?able to\b", low):
+    if person == "I" and re.search(r"\b(?:i|we) (?:\w+ ){0,2}?(?:can|could) (?:\w+ )?not\b|\b(?:un)?able to\b", low):
         return "unable"
     if re.search(r"\b(?:do|does) not (?:even |really )?(?:know|understand|remember)\b|\bno idea\b", low):
         return "unknown"
@@ -309,7 +309,7 @@ def _kind(words: str, rest: list[tuple[str, str]], person: str, adjunct: str) ->
         return "ahead" if _AHEAD.search(low) else "state"
     owns = re.match(r"(?:'ve|have|has|'s) got |own |(?:have|has) (?!n't|not)", f"{after} ")
     if owns and (not perfect or " got" in after):
-        return "have"
+        return "ahead" if _AHEAD.search(low) else "have"
     had = verb == "'d" and ("VBN" in tags or re.match(r"'d (?:\w+ed|been) ", f"{after} "))
     if verb in ("would", "could", "might", "should", "'d") and not had:
         return "wish" if person == "I" and re.match(r"(?:would|'d) (?:like|love|rather|want)", after) else "would"

@@ -32,6 +32,7 @@ _TELLING = re.compile(rf"\b(?:{words_of('telling')})\b|n't\b", re.I)
 _EVALUATION = re.compile(r"^(?:it|that|this)(?:'s| is| was)\b", re.I)
 _POINTS = re.compile(rf"{_EVALUATION.pattern} (?:{words_of('pointing')})", re.I)
 _SAYS = re.compile(r"^(?!you\b).*\b(?:says?|said|tells?|told|asks?|asked|thinks?|thought) ", re.I)
+_CAUSE = re.compile(r"\b(?:because|since|cos|so)\b", re.I)
 _GLAD = re.compile(rf"\b(?:{words_of('glad')})\b", re.I)
 _NEWS = re.compile(rf"\b(?:{words_of('news')})\b", re.I)
 _GLAD_NOT = re.compile(r"\b(?:never|not|no|but|without|lost|only|half|nobody|sorry)\b|n't\b", re.I)
@@ -109,7 +110,8 @@ def said_back(text: str) -> str | None:
     best = telling_clauses(text)[:1]
     if not every:
         return _fragments(text)
-    if len(every) == 2 and best and _joint(*every, JOINT) and not any(_EVALUATION.match(one.text) for one in every):
+    if len(every) == 2 and best and _joint(*every, JOINT) and not _CAUSE.search(text) \
+            and not any(_EVALUATION.match(one.text) for one in every):
         return _sentence(f"{every[0].said}, {'but' if every[1].contrast else 'and'} {_inside(every[1])}")
     return _sentence(best[0].said) if best else None
 
