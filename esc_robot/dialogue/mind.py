@@ -91,6 +91,8 @@ class Mind:
             start = time.perf_counter()
             text = readable(text)
             care_reply, unheard = self.care.check(text), _unheard(text)
+            if unheard == "silent":     # the chooser keeps silence company; the model would fill it
+                unheard = None if self.chooser else "empty"
             stats.level = care_reply.level if care_reply else ""
             answer = None if unheard else self.memory_talk.answer(turn_id, text, stats.level)
             turn = self.conversation.add(turn_id, " ".join((answer.user if answer else text).split()[:LONG_UTTERANCE]))
@@ -272,11 +274,12 @@ def readable(text: str) -> str:
 
 
 def _unheard(text: str) -> str | None:
-    """Why the model is not asked about a readable utterance: ``empty``, ``long`` or ``script``; None when it is."""
+    """Why the model is not asked about a readable utterance: ``empty``, ``silent`` ("..."), ``long`` or ``script``; None
+    when it is."""
     letters = [character for character in text if character.isalpha()]
     latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
     if not re.search(r"\w", text):
-        return "empty"
+        return "silent" if text else "empty"
     if len(text.split()) > LONG_UTTERANCE or len(text) > 10 * LONG_UTTERANCE:
         return "long"
     return "script" if letters and latin < len(letters) / 2 else None
