@@ -34,6 +34,11 @@ def test_what_was_said_is_said_back_in_the_second_person():
     assert reflections("well i guess i was in the garden all day") == ["You were in the garden all day."]
 
 
+def test_only_a_name_keeps_its_capital_inside_a_sentence():
+    assert said_back("My boy says sell. He's an accountant.") == "Your boy says sell, and he's an accountant."
+    assert said_back("My boy says sell. Tom's an accountant.") == "Your boy says sell, and Tom's an accountant."
+
+
 @pytest.mark.parametrize("text", [
     "I am a bad mother", "it was my fault", "I'm going to kill my flatmate", "she died in February",
     "I'm not good enough", "you never listen to me", "Why did I sell the house?", "go away and leave me",

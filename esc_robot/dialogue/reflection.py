@@ -337,7 +337,7 @@ def _weight(clause: Clause) -> float:
 def _inside(clause: Clause) -> str:
     """A clause as it stands inside a sentence."""
     said = clause.said
-    first = said.split()[0]
+    first = said.split()[0].split("'")[0]
     named = first[0].isupper() and first.lower() not in STOPWORDS and first.lower() not in _UNNAMED
     return said if named else said[0].lower() + said[1:]
 
