@@ -8,7 +8,7 @@ import pytest
 from esc_robot.dialogue import candidates, encoder
 from esc_robot.dialogue.acts import act_replies, asks
 from esc_robot.dialogue.conversation import Turn
-from esc_robot.dialogue.reflection import long_time, reflections, said_back
+from esc_robot.dialogue.reflection import reflections, said_back, salient
 from esc_robot.dialogue.selector import SOURCES, Chooser
 from esc_robot.dialogue.strategy import STRATEGIES
 from esc_robot.errors import Problem

@@ -274,8 +274,8 @@ def readable(text: str) -> str:
 
 
 def _unheard(text: str) -> str | None:
-    """Why the model is not asked about a readable utterance: ``empty``, ``silent`` ("..."), ``long`` or ``script``; None
-    when it is."""
+    """Why the model is not asked about a readable utterance: ``empty``, ``silent`` ("..."), ``long`` or ``script``;
+    None when it is."""
     letters = [character for character in text if character.isalpha()]
     latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
     if not re.search(r"\w", text):
