@@ -234,7 +234,8 @@ def _theirs(clause: Clause) -> bool:
 
 def unread(context: str) -> list[tuple[str, str]]:
     """What is said where nothing can be said back: company, that was not yet said."""
-    return [("Reflective Statements", text) for text in _tellings()["unread"] if text not in context]
+    return [("Clarification" if text.endswith("?") else "Reflective Statements", text)
+            for text in _tellings()["unread"] if not asked(text, context)]
 
 
 def _begins_with_question(reply: str) -> bool:
