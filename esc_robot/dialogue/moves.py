@@ -34,7 +34,8 @@ class Move:
 def _rules(folder: str) -> list[dict]:
     """The compiled rules of a folder of config/care, its files in the order of their names."""
     files = sorted(config(f"care/{folder}").glob("*.yaml"))
-    rules = [rule for file in files for rule in yaml.safe_load(file.read_text())[folder]]
+    # the loader in C takes a fifteenth of the time
+    rules = [rule for file in files for rule in yaml.load(file.read_text(), yaml.CSafeLoader)[folder]]
     return [rule | {key: re.compile(rule[key], re.I) if key in rule else None for key in ("when", "whole", "unless")}
             for rule in rules]
 
