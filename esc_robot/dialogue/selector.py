@@ -52,8 +52,8 @@ _TIRED_OF = re.compile(r"\b(?:stop|quit|don'?t|you (?:keep|always|only|just)) sa
 _OF_THE_ROBOT = re.compile(r"\b(?:you\w*|u|robots?|machine|this|record\w*|secret)\b", re.I)
 
 
-_HARM = re.compile(r"(?<!never )(?<!not )(?<!n't )\b(?:hits?|hurt\w*|beat\w*|slap\w*|kick\w*|punch\w*|threat\w*|forc\w+|"
-                   r"touch\w*|violen\w+|abus\w+|raped?|assault\w*|strangl\w+|chok\w+|grab\w*|"
+_HARM = re.compile(r"(?<!never )(?<!not )(?<!n't )\b(?:hits?|hurt\w*|beat\w*|slap\w*|kick\w*|punch\w*|threat\w*|"
+                   r"forc\w+|touch\w*|violen\w+|abus\w+|raped?|assault\w*|strangl\w+|chok\w+|grab\w*|"
                    r"(?:scared|afraid) of (?:him|her|them)|lock\w*|control\w*)\b", re.I)
 
 
