@@ -77,8 +77,8 @@ def _holding(rules: list[dict], text: str, turns: int, last: str = "") -> list[M
             match, at = rule["whole"].search(full), None
             heard = full
         else:
-            hits = ((hit, k) for k, part in enumerate(parts) if (hit := rule["when"].search(part)))
-            match, at = next(hits, (None, None))
+            hits = [(hit, k) for k, part in enumerate(parts) if (hit := rule["when"].search(part))] or [(None, None)]
+            match, at = hits[-1 if rule["act"] in ASKING else 0]
             heard = parts[at] if match else ""
         if match and not (rule["unless"] and rule["unless"].search(heard)) and _follows(rule, match, last):
             groups = {name: second_person(words) for name, words in match.groupdict().items() if words}

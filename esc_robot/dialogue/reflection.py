@@ -35,9 +35,9 @@ _SAYS = re.compile(r"^(?!you\b).*\b(?:says?|said|tells?|told|asks?|asked|thinks?
 _CAUSE = re.compile(r"\b(?:because|since|cos|so)\b", re.I)
 _GLAD = re.compile(rf"\b(?:{words_of('glad')})\b", re.I)
 _NEWS = re.compile(rf"\b(?:{words_of('news')})\b", re.I)
-_GLAD_NOT = re.compile(r"\b(?:never|not|no|but|without|lost|only|half|nobody|sorry)\b|n't\b", re.I)
+_GLAD_NOT = re.compile(r"\b(?:never|not|no|but|without|lost|only|half|nobody|sorry|sick|ill|hate\w*|tired|afraid|scared|"
+                       r"worried|alone|cry\w*|cried)\b|n't\b", re.I)
 _DENIED = re.compile(r"^I(?:'m| am| was| do|'ve| have| did)?(?:n't| not)\b", re.I)
-_CONTRAST = re.compile(r"You(?:'re| are| do|'ve| have| did)?(?:n't| not)\b.*, you\b")
 _LOSS = re.compile(rf"\b(?:died|passed away|is dead)\b|\blost (?:my|our) (?:{words_of('lost')})$", re.I)
 _NO_LOSS = re.compile(r"\byou|n't|not\b|^(?:\w+ )?I died\b|^(?:it|that|this)\b|"
                       r"\b(?:when|after|before|since|until|because|who|that) \w", re.I)
@@ -131,11 +131,6 @@ def _joint(one: Clause, other: Clause, most: int) -> bool:
         and not set(one.said.lower().split()) <= set(other.said.lower().split())
 
 
-def contrasted(text: str) -> bool:
-    """Whether what is said back sets one thing against what is denied."""
-    return bool((said := said_back(text)) and _CONTRAST.match(said))
-
-
 def questions(text: str, context: str, salt: str = "", pending: bool = False) -> list[Question]:
     """What can be asked about an utterance, those questions first that its words call for, of its most telling clause
     before the others. ``context``: all that was said before, by both; ``pending``: it tells of what lies ahead, and
@@ -171,9 +166,6 @@ def told(text: str, before: Sequence[tuple[str, str]], asking: bool = True, glad
     if said and (good or (glad and (not best or _is_news(best[0])))) and not _GLAD_NOT.search(text):
         found += [("Affirmation", f"{said} {text_}") for text_ in _turned(_tellings()["glad"], text)
                   if text_ not in context and (asking or "?" not in text_)]
-    if said and contrasted(text):
-        found += [("Reflective Statements", f"{said} {text_}") for text_ in _turned(_tellings()["contrasts"], text)
-                  if text_ not in context]
     if asking:
         pending = any(clause.kind == "ahead" for words in (text, *(user for user, _ in before))
                       for clause in clauses(words))
