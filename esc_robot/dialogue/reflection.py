@@ -35,8 +35,8 @@ _SAYS = re.compile(r"^(?!you\b).*\b(?:says?|said|tells?|told|asks?|asked|thinks?
 _CAUSE = re.compile(r"\b(?:because|since|cos|so)\b", re.I)
 _GLAD = re.compile(rf"\b(?:{words_of('glad')})\b", re.I)
 _NEWS = re.compile(rf"\b(?:{words_of('news')})\b", re.I)
-_GLAD_NOT = re.compile(r"\b(?:never|not|no|but|without|lost|only|half|nobody|sorry|sick|ill|hate\w*|tired|afraid|scared|"
-                       r"worried|alone|cry\w*|cried)\b|n't\b", re.I)
+_GLAD_NOT = re.compile(r"\b(?:never|not|no|but|without|lost|only|half|nobody|sorry|sick|ill|hate\w*|tired|"
+                       r"afraid|scared|worried|alone|cry\w*|cried)\b|n't\b", re.I)
 _DENIED = re.compile(r"^I(?:'m| am| was| do|'ve| have| did)?(?:n't| not)\b", re.I)
 _LOSS = re.compile(rf"\b(?:died|passed away|is dead)\b|\blost (?:my|our) (?:{words_of('lost')})$", re.I)
 _NO_LOSS = re.compile(r"\byou|n't|not\b|^(?:\w+ )?I died\b|^(?:it|that|this)\b|"
