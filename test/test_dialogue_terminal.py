@@ -32,7 +32,7 @@ def test_a_chosen_reply_is_explained_with_its_candidates():
     said = " ".join(line for line in lines if ": " not in line)
     why = dict(line.split(": ", 1) for line in lines if ": " in line)
     assert why["reply"].startswith("chosen, from ") and why["act"] == "money_work_home" and why["strategy"]
-    assert said and any(why[f"candidate {number}"].endswith(f": {said}") for number in range(1, 13))
+    assert said and any(told.endswith(f": {said}") for name, told in why.items() if name.startswith("candidate "))
 
 
 @pytest.mark.parametrize(("arguments", "named"), [

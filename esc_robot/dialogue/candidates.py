@@ -18,7 +18,7 @@ FETCHED = 4     # replies fetched a turn
 
 @dataclass(frozen=True)
 class Candidate:
-    """A reply that could be said. ``source``: ``move``, ``act``, ``fetched`` or ``reflection``. ``near``: cosine of
+    """A reply that could be said. ``source``: one of ``selector.SOURCES``. ``near``: cosine of
     the turn and the reply, for a fetched one the mean with the cosine of the turn that it answered.
     ``score``: the last check's."""
 

@@ -173,10 +173,12 @@ class Chooser:
         for situation in situations(text, len(turns)):
             who = pronouns(situation.groups.get("who", ""))
             slots = {name: lambda word=word: word for name, word in who.items()}
-            for reply in filled(situation, situation.replies, slots):
-                words = reply["text"] if asking else _without_questions(reply["text"])
-                if words and not any(asked(sentence, before) for sentence in _sentences(words)):
-                    return Choice(words, reply["strategy"], situation.act, "situation", 1.0)
+            fresh = [Candidate(words, reply["strategy"], "situation", 0.0, 1.0)
+                     for reply in filled(situation, situation.replies, slots)
+                     if (words := reply["text"] if asking else _without_questions(reply["text"]))
+                     and not any(asked(sentence, before) for sentence in _sentences(words))]
+            if fresh:
+                return Choice(fresh[0].reply, fresh[0].strategy, situation.act, "situation", 1.0, tuple(fresh))
         return None
 
     def _slots(self, turns: list[Turn], said: list[str], memory: str, move: Move, asking: bool) -> dict:
@@ -212,7 +214,8 @@ class Chooser:
     def _from(self, source: str, replies: list[dict], act: str, said: list[str]) -> Choice:
         """The first of the replies that was not said yet; when all were, the one said longest ago."""
         reply = min(replies, key=lambda reply: _last_said(reply["text"], said))
-        return Choice(reply["text"], reply["strategy"], act, source, 1.0)
+        every = tuple(Candidate(one["text"], one["strategy"], source, 0.0, 1.0) for one in replies)
+        return Choice(reply["text"], reply["strategy"], act, source, 1.0, every)
 
 
 def chooser_for(replies: str, model: str, server_url: str = "", country: str = "default") -> Chooser | None:
