@@ -86,7 +86,8 @@ class Chooser:
         self._fetcher = Fetcher(self._reader.encoder) if "fetched" in sources else None
         self._fixed = yaml.safe_load(config("care/robot.yaml").read_text())
         self._numbers = crisis_numbers(country)
-        self.choose([], "I lost my keys.")      # the tagger is loaded at its first use: now, and not on the user's time
+        # rules and tagger are loaded at their first use: now, and not on the user's time
+        self.choose([], "The keys are in the blue bowl."), told("I lost my keys.", [])
 
     def choose(self, turns: list[Turn], text: str, memory: str = "none") -> Choice:
         """The reply to ``text``, said after ``turns`` (oldest first, the present turn not among them). ``memory``: how
