@@ -9,6 +9,7 @@ said, and when there is none, a short safe reply.
 
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,7 +61,7 @@ _HARM = re.compile(r"(?<!never )(?<!not )(?<!n't )\b(?:hits?|hurt\w*|beat\w*|sla
 @dataclass(frozen=True)
 class Choice:
     """What is said, and why: the act of the turn, where the reply comes from (one of ``SOURCES``, ``robot`` for what is
-    true of the robot, ``safe`` below the threshold), its score, and every candidate that was checked."""
+    true of the robot, ``safe`` below the threshold), its score, and every candidate that was checked or prepared."""
 
     reply: str
     strategy: str
@@ -189,15 +190,17 @@ class Chooser:
             enough = any(len(clause.said.split()) > 4 for clause in telling_clauses(move.rest))
             return next((reply for _, reply in told(move.rest, _pairs(turns), asking)), None) if enough else None
 
-        # what was asked of the robot before is nothing that was told
-        tellings = [turn for turn in reversed(turns) if not moves(turn.user, 1)]
+        def tellings() -> Iterator[Turn]:
+            """Earlier turns, the last first; what was asked of the robot is nothing that was told. Only as far as they
+            are wanted: each is read with every rule."""
+            return (turn for turn in reversed(turns) if not moves(turn.user, 1))
 
         def earlier() -> str | None:
-            return next((reply for turn in tellings for _, reply in told(turn.user, _pairs(turns))
+            return next((reply for turn in tellings() for _, reply in told(turn.user, _pairs(turns))
                          if reply.endswith("?") and len(reply.split()) > 7), None) if asking else None
         return {"telling": telling, "next": lambda: telling() or earlier(),
-                "told": lambda: next(filter(None, (said_back(words) for words in
-                                                   (move.rest, *(turn.user for turn in tellings)))), None),
+                "told": lambda: next(filter(None, (said_back(words) for words in itertools.chain(
+                    [move.rest], (turn.user for turn in tellings())))), None),
                 "heard": lambda: turns[-1].user.rstrip(" .") if turns and len(turns[-1].user.split()) < 16 else None,
                 "last": lambda: re.sub(r"^(?:I said|Once more): ", "", said[-1]) if said else None,
                 "fact": lambda: fact_about(move.groups["topic"]),
