@@ -22,7 +22,7 @@ from training import sft
 from training.datasets import corpus
 from training.sft_config import load
 from training.sft_data import IGNORED, collate, encode, examples, pack, whole, with_strategies
-from training.sft_model import add_lora, token_losses
+from training.sft_model import add_lora, anchored_losses, token_losses
 
 CONFIGS = Path(sft.__file__).parent / "config"
 TINY = {"vocab_size": 49152, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -168,6 +168,32 @@ def test_every_target_gets_a_lora_loss_falls_and_the_frozen_base_stays_bit_ident
     assert after.keys() == before.keys() and all(torch.equal(after[key], before[key]) for key in before)
 
 
+def test_an_anchor_holds_what_is_learned_near_the_base(tokenizer):
+    inputs = collate(pack(examples(corpus()[:1], tokenizer, {"raw": 1.0}, 512, 0), 512, 0))
+
+    def learned(anchor):
+        model = tiny("default")
+        # Random weights leave every word as likely as any other; a base worth staying near has opinions.
+        model.get_output_embeddings().weight.data.mul_(30)
+        model = add_lora(model, load(str(CONFIGS / "wide.yaml"), []))
+        with torch.no_grad():
+            untaught = token_losses(model, inputs).mean()
+            assert anchored_losses(model, model, inputs, 1.0).abs().max() < 1e-5, "a fresh adapter changes nothing"
+        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.003)
+        for _ in range(12):
+            anchored_losses(model, model, inputs, anchor).mean().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+        with torch.no_grad():
+            loss, distance, half = (anchored_losses(model, model, inputs, share).mean() for share in (0.0, 1.0, 0.5))
+            torch.testing.assert_close(loss, token_losses(model, inputs).mean())
+            torch.testing.assert_close(half, (loss + distance) / 2)
+        assert loss < untaught - 1
+        return distance
+
+    assert learned(0.5) < learned(0.0) / 2
+
+
 def test_a_target_that_matches_nothing_is_refused_with_the_names_there_are():
     with pytest.raises(Problem, match="'q_proj': matches no layer of Phi3ForCausalLM.*qkv_proj"):
         add_lora(tiny("phi3-mini"), load(str(CONFIGS / "default.yaml"), []))
@@ -213,7 +239,7 @@ def test_a_killed_run_goes_on_to_the_same_curve_and_a_seed_repeats(base, tmp_pat
 
 
 def test_two_processes_learn_as_one_does(base, tmp_path):
-    config = settings(tmp_path / "c.yaml", base, dropout=0.0, epochs=1)
+    config = settings(tmp_path / "c.yaml", base, dropout=0.0, anchor=0.3, epochs=1)
     sft.train(load(str(config), []), root=tmp_path / "one")
     running = program(config, cwd=tmp_path, launcher=(
         "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",

@@ -62,7 +62,7 @@ def train(config: SftConfig, fresh: bool = False, root: Path = RUNS) -> dict:
     checkpoint = last_checkpoint(folder)
     trainer = SftTrainer(
         model=model, args=arguments(config, folder, state.num_processes, not checkpoint), train_dataset=rows["train"],
-        eval_dataset=rows["valid"],
+        eval_dataset=rows["valid"], anchor=config.anchor,
         callbacks=[EarlyStoppingCallback(config.patience), Curve(folder)])
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Progress())

@@ -19,6 +19,7 @@ class SftConfig:
     quarter of it for each other part; 0 takes all. ``views``: see
     sft_data.examples. ``strategies``: whether each reply is taught with its strategy said before it; it costs a small
     model time and words, and a large one says it well. ``targets``: module names that get a LoRA, or [all-linear].
+    ``anchor``: the share of the loss that keeps the model near its base, see sft_model.anchored_losses.
     ``schedule``: a name of transformers' get_scheduler. ``evaluate_every``: optimiser steps between evaluations, each
     with a checkpoint; training stops after ``patience`` of them without a better loss. ``row_tokens``: length of a
     packed row. ``batch_rows``: rows of one optimiser step over all processes, ``micro_rows`` of them at a time in each.
@@ -37,6 +38,7 @@ class SftConfig:
     alpha: int = 32
     dropout: float = 0.1
     targets: list = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
+    anchor: float = 0.0
     learning_rate: float = 2e-4
     schedule: str = "linear"
     warmup: float = 0.03
@@ -89,7 +91,7 @@ def _check(config: SftConfig) -> None:
         value = getattr(config, key)
         if not value or (isinstance(value, int | float) and value < 0):
             raise Problem(f"training key {key}", value, "must be more than nothing")
-    for key in ("dropout", "warmup"):
+    for key in ("dropout", "anchor", "warmup"):
         if not 0 <= getattr(config, key) < 1:
             raise Problem(f"training key {key}", getattr(config, key), "must be at least 0 and below 1")
     for view, share in config.views.items():

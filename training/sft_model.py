@@ -69,22 +69,46 @@ def token_losses(model, inputs: dict) -> torch.Tensor:
     The vocabulary's logits are computed for labelled positions only: a fifth of a small model's work is its last layer,
     and two thirds of the tokens carry no label.
     """
+    logits, labels = reply_logits(model, inputs)
+    return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+
+
+def reply_logits(model, inputs: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits in fp32 [labels, vocabulary] where a labelled token is to come, and those tokens [labels]."""
     labels = inputs["labels"][0, 1:]
     at = (labels != IGNORED).nonzero()[:, 0]
     logits = model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False,
                    logits_to_keep=at).logits[0]
-    return torch.nn.functional.cross_entropy(logits.float(), labels[at], reduction="none")
+    return logits.float(), labels[at]
+
+
+def anchored_losses(model, base, inputs: dict, anchor: float) -> torch.Tensor:
+    """Cross entropy mixed with KL(base || model) of every labelled token, in nats [labels], in fp32.
+
+    ``base`` is a PEFT model, read with its adapter off. What the corpus never says stays as likely as the base has it
+    (knowledge distillation as in Learning without Forgetting, Li and Hoiem, 2016), so that a small corpus of one voice
+    does not make every other voice a surprise.
+    """
+    with torch.no_grad(), base.disable_adapter():
+        wanted = reply_logits(base, inputs)[0].log_softmax(-1)
+    logits, labels = reply_logits(model, inputs)
+    said = logits.log_softmax(-1)
+    divergence = torch.nn.functional.kl_div(said, wanted, log_target=True, reduction="none").sum(-1)
+    return torch.lerp(torch.nn.functional.nll_loss(said, labels, reduction="none"), divergence, anchor)
 
 
 class SftTrainer(Trainer):
     """Loss by token over the whole batch, whatever the rows, the accumulation and the number of processes."""
 
-    def __init__(self, *arguments, **options):
+    def __init__(self, *arguments, anchor: float = 0.0, **options):
         super().__init__(*arguments, data_collator=collate, **options)
+        self.anchor = anchor
         self.model_accepts_loss_kwargs = True
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        loss = token_losses(model, inputs).sum() / num_items_in_batch
+        losses = (anchored_losses(model, self.accelerator.unwrap_model(model), inputs, self.anchor)
+                  if self.anchor else token_losses(model, inputs))
+        loss = losses.sum() / num_items_in_batch
         # DistributedDataParallel takes the mean of the gradients over processes; a sum is wanted.
         return loss * self.accelerator.num_processes
 
