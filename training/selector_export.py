@@ -1,4 +1,7 @@
-"""What was trained, into the package: ONNX layers with int8 weights, what is fitted on held-out turns, checksums."""
+"""What was trained, into the package: ONNX layers with int8 weights, what is fitted on held-out turns, checksums.
+
+    python -m training.selector_export          the corpus's portable replies alone, after it was mended
+"""
 
 import json
 from pathlib import Path
@@ -19,6 +22,11 @@ def export(out: Path) -> None:
     DATA.mkdir(exist_ok=True)
     entries = {"dual": export_dual(out), "check": export_check(out)}
     (DATA / "encoders.yaml").write_text(yaml.safe_dump(entries, sort_keys=False, width=110))
+    print(entries, f"{export_replies()} replies")
+
+
+def export_replies() -> int:
+    """Writes replies.jsonl, the portable replies of training with the turns that they answer; their number."""
     rows = {}
     for dialogue in split(corpus())["train"]:
         for asked, reply in zip(dialogue.turns[::2], dialogue.turns[1::2], strict=True):
@@ -26,7 +34,7 @@ def export(out: Path) -> None:
                 rows[asked.text, reply.text] = {"turn": asked.text, "reply": reply.text, "strategy": reply.strategy}
     lines = [json.dumps(row, ensure_ascii=False) for row in rows.values()]
     (DATA / "replies.jsonl").write_text("\n".join(lines) + "\n")
-    print(entries, f"{len(lines)} replies")
+    return len(lines)
 
 
 def export_dual(out: Path) -> dict:
@@ -70,3 +78,7 @@ def _write_onnx(layers: Layers, name: str, outputs: list[str]) -> str:
                                               [tensor.name], axis=1))
     onnx.save(proto, DATA / f"{name}.onnx")
     return sha256(DATA / f"{name}.onnx")
+
+
+if __name__ == "__main__":
+    print(export_replies(), "replies")
