@@ -22,7 +22,7 @@ from training import sft
 from training.datasets import corpus
 from training.sft_config import load
 from training.sft_data import IGNORED, collate, encode, examples, pack, whole, with_strategies
-from training.sft_model import add_lora, anchored_losses, token_losses
+from training.sft_model import Anchor, add_lora, token_losses
 
 CONFIGS = Path(sft.__file__).parent / "config"
 TINY = {"vocab_size": 49152, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -171,27 +171,55 @@ def test_every_target_gets_a_lora_loss_falls_and_the_frozen_base_stays_bit_ident
 def test_an_anchor_holds_what_is_learned_near_the_base(tokenizer):
     inputs = collate(pack(examples(corpus()[:1], tokenizer, {"raw": 1.0}, 512, 0), 512, 0))
 
-    def learned(anchor):
+    def learned(share):
         model = tiny("default")
         # Random weights leave every word as likely as any other; a base worth staying near has opinions.
         model.get_output_embeddings().weight.data.mul_(30)
         model = add_lora(model, load(str(CONFIGS / "wide.yaml"), []))
+        anchor, distance = Anchor(share, tokenizer), Anchor(1.0, tokenizer)
         with torch.no_grad():
             untaught = token_losses(model, inputs).mean()
-            assert anchored_losses(model, model, inputs, 1.0).abs().max() < 1e-5, "a fresh adapter changes nothing"
+            assert distance.losses(model, model, inputs).median() < 1e-3, "a fresh adapter changes nothing"
         optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.003)
         for _ in range(12):
-            anchored_losses(model, model, inputs, anchor).mean().backward()
+            anchor.losses(model, model, inputs).mean().backward()
             optimiser.step()
             optimiser.zero_grad()
         with torch.no_grad():
-            loss, distance, half = (anchored_losses(model, model, inputs, share).mean() for share in (0.0, 1.0, 0.5))
-            torch.testing.assert_close(loss, token_losses(model, inputs).mean())
-            torch.testing.assert_close(half, (loss + distance) / 2)
-        assert loss < untaught - 1
-        return distance
+            assert token_losses(model, inputs).mean() < untaught - 1
+            return distance.losses(model, model, inputs).median()
 
     assert learned(0.5) < learned(0.0) / 2
+
+
+def test_the_base_has_no_say_where_the_robot_speaks_of_itself(tokenizer):
+    anchor = Anchor(1.0, tokenizer)
+    said = tokenizer("Yes. If I may ask, is it late? Rest.\n", return_tensors="pt").input_ids[0]
+    after = tokenizer.decode(said[anchor.speaks_of_itself(said)])
+    assert after == " may ask, is it late?"
+    model = add_lora(tiny("default"), load(str(CONFIGS / "wide.yaml"), []))
+    inputs = collate(pack(examples(corpus()[:1], tokenizer, {"raw": 1.0}, 512, 0), 512, 0))
+    with torch.no_grad():
+        anchored, plain = anchor.losses(model, model, inputs), token_losses(model, inputs)
+    taught = inputs["labels"][0]
+    itself = anchor.speaks_of_itself(taught[taught != IGNORED])
+    assert 0 < itself.sum() < len(itself)
+    torch.testing.assert_close(anchored[itself], plain[itself])
+    assert anchored[~itself].max() < 0.01 < plain[~itself].min()
+
+
+def test_a_run_goes_on_from_an_adapter_that_fits_and_from_no_other(base, tmp_path):
+    config = settings(tmp_path / "c.yaml", base, epochs=1)
+    sft.train(load(str(config), []), root=tmp_path)
+    before = float(read_curve(tmp_path / "tiny")[0][2])
+    first = f"start={tmp_path / 'tiny' / 'adapter'}"
+    learned = float(read_curve(tmp_path / "tiny")[-1][2])
+    sft.train(load(str(config), ["run=second", first]), root=tmp_path)
+    assert float(read_curve(tmp_path / "second")[0][2]) == pytest.approx(learned, abs=0.02) and learned < before - 0.05
+    assert json.loads((tmp_path / "second" / "provenance.json").read_text())["sha256"]["start"]
+    for change in ("r=8", "targets=[all-linear]", "start=nowhere"):
+        with pytest.raises(Problem, match="training key start .*(size mismatch|layers differ|no adapter_model)"):
+            sft.train(load(str(config), ["run=third", first, change]), root=tmp_path)
 
 
 def test_a_target_that_matches_nothing_is_refused_with_the_names_there_are():

@@ -32,7 +32,7 @@ from esc_robot.errors import Problem
 from training.datasets import REGISTERS, Dialogue, Turn, corpus, corpus_files, read_dialogues, sha256, split
 from training.sft_config import SftConfig, dump, load, precision
 from training.sft_data import examples, pack, with_strategies
-from training.sft_model import SftTrainer, load_model, pretrained, save_adapter
+from training.sft_model import Anchor, SftTrainer, adapter_file, load_model, pretrained, save_adapter
 
 RUNS = Path("runs/sft")
 
@@ -62,7 +62,7 @@ def train(config: SftConfig, fresh: bool = False, root: Path = RUNS) -> dict:
     checkpoint = last_checkpoint(folder)
     trainer = SftTrainer(
         model=model, args=arguments(config, folder, state.num_processes, not checkpoint), train_dataset=rows["train"],
-        eval_dataset=rows["valid"], anchor=config.anchor,
+        eval_dataset=rows["valid"], anchor=Anchor(config.anchor, tokenizer) if config.anchor else None,
         callbacks=[EarlyStoppingCallback(config.patience), Curve(folder)])
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Progress())
@@ -91,6 +91,8 @@ def prepare(folder: Path, config: SftConfig, fresh: bool) -> None:
             raise Problem("run folder", folder, "holds a finished run; choose run=NAME, or --fresh")
         return
     dialogues, sources = gather(config.data)
+    if config.start:
+        sources["start"] = sha256(adapter_file(config.start))
     parts = split(dialogues)
     if config.dialogues:
         parts = {part: kept[:config.dialogues if part == "train" else config.dialogues // 4 + 1]

@@ -19,7 +19,8 @@ class SftConfig:
     quarter of it for each other part; 0 takes all. ``views``: see
     sft_data.examples. ``strategies``: whether each reply is taught with its strategy said before it; it costs a small
     model time and words, and a large one says it well. ``targets``: module names that get a LoRA, or [all-linear].
-    ``anchor``: the share of the loss that keeps the model near its base, see sft_model.anchored_losses.
+    ``start``: the folder of an adapter of the same ``r`` and ``targets`` to go on from; empty begins anew.
+    ``anchor``: the share of the loss that keeps the model near its base, see sft_model.Anchor.
     ``schedule``: a name of transformers' get_scheduler. ``evaluate_every``: optimiser steps between evaluations, each
     with a checkpoint; training stops after ``patience`` of them without a better loss. ``row_tokens``: length of a
     packed row. ``batch_rows``: rows of one optimiser step over all processes, ``micro_rows`` of them at a time in each.
@@ -38,6 +39,7 @@ class SftConfig:
     alpha: int = 32
     dropout: float = 0.1
     targets: list = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
+    start: str = ""
     anchor: float = 0.0
     learning_rate: float = 2e-4
     schedule: str = "linear"

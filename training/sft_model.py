@@ -4,8 +4,15 @@ from copy import copy
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, prepare_model_for_kbit_training
-from safetensors.torch import save_file
+from peft import (
+    LoraConfig,
+    get_peft_model,
+    get_peft_model_state_dict,
+    prepare_model_for_kbit_training,
+    set_peft_model_state_dict,
+)
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Trainer
 
 from esc_robot.dialogue.models import default_model_folder
@@ -14,6 +21,7 @@ from training.sft_config import SftConfig, precision
 from training.sft_data import IGNORED, collate
 
 DEFAULT_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
+FIRST_PERSON = {"i", "me", "my", "mine", "myself", "we", "us", "our", "ours"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -35,7 +43,8 @@ def load_model(config: SftConfig):
 
 
 def add_lora(model, config: SftConfig):
-    """``model`` with LoRA (Hu et al., 2021) on every module whose name ends in one of the targets."""
+    """``model`` with LoRA (Hu et al., 2021) on every module whose name ends in one of the targets, fresh or as the
+    adapter in ``config.start`` has it."""
     linear = sorted({name.rsplit(".", 1)[-1] for name, module in model.named_modules()
                      if isinstance(module, torch.nn.Linear)} - {"lm_head"})
     for target in config.targets:
@@ -44,9 +53,29 @@ def add_lora(model, config: SftConfig):
                           f"{', '.join(linear)}; name these, or all-linear")
     targets = "all-linear" if "all-linear" in config.targets else list(config.targets)
     torch.manual_seed(config.seed)
-    return get_peft_model(model, LoraConfig(
+    model = get_peft_model(model, LoraConfig(
         r=config.r, lora_alpha=config.alpha, lora_dropout=config.dropout, bias="none", target_modules=targets,
         task_type="CAUSAL_LM"))
+    if config.start:
+        try:
+            loaded = set_peft_model_state_dict(model, load_file(adapter_file(config.start)))
+        except (SafetensorError, RuntimeError) as error:
+            raise _unfit(config.start, str(error).strip().splitlines()[-1].strip()) from None
+        if strange := [*loaded.unexpected_keys, *(key for key in loaded.missing_keys if "lora_" in key)]:
+            raise _unfit(config.start, f"{len(strange)} layers differ, as {strange[0]}")
+    return model
+
+
+def adapter_file(folder: str) -> Path:
+    path = Path(folder) / "adapter_model.safetensors"
+    if not path.is_file():
+        raise _unfit(folder, f"no {path.name}")
+    return path
+
+
+def _unfit(start: str, why: str) -> Problem:
+    return Problem("training key start", start, f"is no adapter for this model, r and targets ({why[:160]}); "
+                   "give a PEFT folder that was trained with them")
 
 
 def save_adapter(model, base: str, folder: Path) -> None:
@@ -82,31 +111,56 @@ def reply_logits(model, inputs: dict) -> tuple[torch.Tensor, torch.Tensor]:
     return logits.float(), labels[at]
 
 
-def anchored_losses(model, base, inputs: dict, anchor: float) -> torch.Tensor:
-    """Cross entropy mixed with KL(base || model) of every labelled token, in nats [labels], in fp32.
+class Anchor:
+    """Holds a model near its base: what the corpus never says stays as likely as the base has it.
 
-    ``base`` is a PEFT model, read with its adapter off. What the corpus never says stays as likely as the base has it
-    (knowledge distillation as in Learning without Forgetting, Li and Hoiem, 2016), so that a small corpus of one voice
-    does not make every other voice a surprise.
+    This is knowledge distillation as in Learning without Forgetting (Li and Hoiem, 2016). Without it a small corpus of
+    one voice makes every other voice a surprise. Except where the robot speaks of itself: the base talks as a person
+    does, with a past and friends, and that is to be forgotten. So the base never votes for a word like "I", nor on how
+    a sentence goes on that has one.
     """
-    with torch.no_grad(), base.disable_adapter():
-        wanted = reply_logits(base, inputs)[0].log_softmax(-1)
-    logits, labels = reply_logits(model, inputs)
-    said = logits.log_softmax(-1)
-    divergence = torch.nn.functional.kl_div(said, wanted, log_target=True, reduction="none").sum(-1)
-    return torch.lerp(torch.nn.functional.nll_loss(said, labels, reduction="none"), divergence, anchor)
+
+    def __init__(self, share: float, tokenizer):
+        self.share = share
+        texts = [tokenizer.decode([token]) for token in range(len(tokenizer))]
+        self._own = torch.tensor([text.strip().lower() in FIRST_PERSON for text in texts])
+        self._end = torch.tensor([any(mark in text for mark in ".?!\n") for text in texts])
+        self._end[tokenizer.eos_token_id] = True
+
+    def losses(self, model, base, inputs: dict) -> torch.Tensor:
+        """(1 - share) * cross entropy + share * KL(base || model) of every labelled token, in nats [labels], in fp32;
+        cross entropy alone where the sentence speaks of the robot. ``base``: a PEFT model, read with its adapter off.
+        """
+        with torch.no_grad(), base.disable_adapter():
+            wanted = reply_logits(base, inputs)[0]
+        logits, labels = reply_logits(model, inputs)
+        own = torch.zeros(wanted.shape[-1], dtype=torch.bool)
+        own[:len(self._own)] = self._own
+        wanted = wanted.masked_fill(own.to(wanted.device), -torch.inf).softmax(-1)
+        said = logits.log_softmax(-1)
+        divergence = torch.nn.functional.kl_div(said, wanted, reduction="none").sum(-1)
+        share = torch.where(self.speaks_of_itself(labels), 0.0, self.share)
+        return torch.lerp(torch.nn.functional.nll_loss(said, labels, reduction="none"), divergence, share)
+
+    def speaks_of_itself(self, labels: torch.Tensor) -> torch.Tensor:
+        """Whether a word like "I" stands before each token in its sentence, bool [labels]."""
+        found, inside = [], False
+        for token in labels.tolist():
+            found.append(inside)
+            inside = (inside or bool(self._own[token])) and not self._end[token]
+        return torch.tensor(found, device=labels.device)
 
 
 class SftTrainer(Trainer):
     """Loss by token over the whole batch, whatever the rows, the accumulation and the number of processes."""
 
-    def __init__(self, *arguments, anchor: float = 0.0, **options):
+    def __init__(self, *arguments, anchor: Anchor | None = None, **options):
         super().__init__(*arguments, data_collator=collate, **options)
         self.anchor = anchor
         self.model_accepts_loss_kwargs = True
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        losses = (anchored_losses(model, self.accelerator.unwrap_model(model), inputs, self.anchor)
+        losses = (self.anchor.losses(model, self.accelerator.unwrap_model(model), inputs)
                   if self.anchor else token_losses(model, inputs))
         loss = losses.sum() / num_items_in_batch
         # DistributedDataParallel takes the mean of the gradients over processes; a sum is wanted.
