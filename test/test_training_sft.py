@@ -217,9 +217,9 @@ def test_a_run_goes_on_from_an_adapter_that_fits_and_from_no_other(base, tmp_pat
     sft.train(load(str(config), ["run=second", first]), root=tmp_path)
     assert float(read_curve(tmp_path / "second")[0][2]) == pytest.approx(learned, abs=0.02) and learned < before - 0.05
     assert json.loads((tmp_path / "second" / "provenance.json").read_text())["sha256"]["start"]
-    for change in ("r=8", "targets=[all-linear]", "start=nowhere"):
+    for run, change in enumerate(("r=8", "targets=[all-linear]", "start=nowhere")):
         with pytest.raises(Problem, match="training key start .*(size mismatch|layers differ|no adapter_model)"):
-            sft.train(load(str(config), ["run=third", first, change]), root=tmp_path)
+            sft.train(load(str(config), [f"run=other{run}", first, change]), root=tmp_path)
 
 
 def test_a_target_that_matches_nothing_is_refused_with_the_names_there_are():
